@@ -1,0 +1,1 @@
+"""The network: one line from a request to its judged answer."""

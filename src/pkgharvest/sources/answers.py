@@ -1,0 +1,117 @@
+"""What the answers of all JSON services have in common: statuses, retry times, typed bodies."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+import msgspec
+
+from pkgharvest.errors import (
+    MalformedError,
+    NotFoundError,
+    RateLimitedError,
+    RedirectError,
+    RefusedError,
+    UnavailableError,
+    UnreadableError,
+    UpstreamError,
+    printable,
+)
+from pkgharvest.net.message import Response
+
+T = TypeVar("T")
+
+_SHOWN = 80
+
+
+def decode(response: Response, kind: type[T]) -> T:
+    """Return the body as a typed value, unknown fields left out.
+
+    Text that is not valid UTF-8 and halves of surrogate pairs become U+FFFD.
+
+    Raises:
+        UnreadableError: the body is no JSON.
+        MalformedError: it is, but a field has another type; the message names the path of the field.
+    """
+    try:
+        return msgspec.json.decode(response.body, type=kind)
+    except msgspec.ValidationError as error:
+        raise _malformed(response, error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_leniently(response, kind)
+
+
+def _decode_leniently(response: Response, kind: type[T]) -> T:
+    try:
+        # json takes lone surrogates; through UTF-16 the pairs are joined and the rest is replaced.
+        text = json.dumps(json.loads(response.body.decode("utf-8-sig", "replace")), ensure_ascii=False)
+        return msgspec.json.decode(
+            text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), type=kind
+        )
+    except msgspec.ValidationError as error:
+        raise _malformed(response, error) from error
+    except (ValueError, RecursionError) as error:
+        message = f"{response.host} answered what is not JSON: {excerpt(response.body)}"
+        raise UnreadableError(message, "Try again later") from error
+
+
+def _malformed(response: Response, error: msgspec.ValidationError) -> MalformedError:
+    return MalformedError(
+        f"{response.host} answered in an unexpected shape: {error}",
+        "If this lasts, report it with a recording (--record)",
+    )
+
+
+def excerpt(body: bytes) -> str:
+    """Return the first characters of a body, on one line and printable."""
+    shown = printable(body[: 4 * _SHOWN].decode("utf-8", "replace"))[:_SHOWN]
+    return f"'{shown}'" if shown else "nothing"
+
+
+def retry_after(response: Response) -> float | None:
+    """Return the seconds that Retry-After asks to wait, None where it is missing or makes no sense.
+
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after (seconds or a date)
+    """
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    until = _http_date(text)
+    return None if until is None else max(0.0, (until - server_time(response)).total_seconds())
+
+
+def server_time(response: Response) -> datetime:
+    """Return the host's own time, so that its waits do not depend on our clock."""
+    return _http_date(response.headers.get("date", "")) or response.received
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def failure(response: Response, what: str) -> UpstreamError:
+    """Return the error that a status other than 200 means, by the rules of HTTP alone.
+
+    Args:
+        response: the answer.
+        what: what was asked for, for the message: "the project django-x".
+    """
+    host, status = response.host, response.status
+    if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        return NotFoundError(f"{what} is not on {host} ({status})", "Check the name")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimitedError(f"{host} wants fewer requests", wait=retry_after(response))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        message = f"{host} answered {status} for {what}: {excerpt(response.body)}"
+        return UnavailableError(message, "Try again later", after=retry_after(response))
+    if status in range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST):
+        return RedirectError(f"{host} answered {status} for {what}, which leads nowhere")
+    return RefusedError(f"{host} answered {status} for {what}: {excerpt(response.body)}")

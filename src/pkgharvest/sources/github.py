@@ -1,0 +1,332 @@
+"""GitHub's REST API, without I/O: requests are built, responses judged and parsed.
+
+https://docs.github.com/en/rest
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from pkgharvest.errors import (
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    NotReadyError,
+    RateLimitedError,
+    RefusedError,
+    TokenRefusedError,
+    UpstreamError,
+)
+from pkgharvest.net.message import Request, Response, Token, origin_of
+from pkgharvest.sources import answers
+from pkgharvest.targets import Repository
+from pkgharvest.weeks import WEEKS
+
+T = TypeVar("T")
+
+NAME = "GitHub"
+
+PAGE = 100
+"""Entries per page, the most that GitHub gives: https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
+
+# https://docs.github.com/en/rest/about-the-rest-api/api-versions: the newest, so that it lasts longest;
+# Enterprise servers (whose addresses end in /api/v3) lag behind and know the first one.
+_VERSION = "2026-03-10"
+_ENTERPRISE_VERSION = "2022-11-28"
+
+_SHOWN = 400
+"""Characters of GitHub's own words in a message."""
+
+_NEXT = re.compile(r'<([^>]*)>\s*;[^,<]*\brel="?next"?')
+_LAST = re.compile(r'<[^>]*[?&]page=(\d+)[^>]*>\s*;[^,<]*\brel="?last"?')
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What GitHub says of a repository.
+
+    https://docs.github.com/en/rest/repos/repos#get-a-repository
+    """
+
+    id: int
+    full_name: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+\Z")]
+    """``owner/name`` as it is called now, after every renaming."""
+    html_url: str
+    description: str | None
+    stargazers_count: int
+    forks_count: int
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of the default branch; a date is None where it is missing or in no calendar."""
+
+    sha: str
+    authored: datetime | None
+    committed: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPage:
+    """A page of the commit list, newest first; ``commits`` is empty for an empty repository."""
+
+    commits: tuple[Commit, ...]
+    next_url: str | None
+    pages: int | None
+    """How many pages the whole list has, None if the answer does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContributorPage:
+    """A page of the contributor list: logins, those with most commits first."""
+
+    logins: tuple[str, ...]
+    next_url: str | None
+
+
+class _Signature(msgspec.Struct):
+    date: str | None = None
+
+
+class _CommitData(msgspec.Struct):
+    author: _Signature | None = None
+    committer: _Signature | None = None
+
+
+class _CommitEntry(msgspec.Struct):
+    sha: str
+    commit: _CommitData
+
+
+class _Contributor(msgspec.Struct):
+    login: str | None = None
+
+
+class _Participation(msgspec.Struct):
+    all: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=WEEKS, max_length=WEEKS)]
+
+
+class _Block(msgspec.Struct):
+    reason: str = ""
+
+
+class _Problem(msgspec.Struct):
+    message: str = ""
+    block: _Block | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GitHub:
+    """The requests that GitHub is asked, of one address and with one token or none."""
+
+    base_url: str
+    """Where the REST API lives, no slash at the end: ``https://api.github.com``."""
+    token: Token | None = None
+
+    def repository(self, repository: Repository) -> Request[Facts]:
+        """Ask for a repository's facts; a renamed one answers with a redirect to its number.
+
+        https://docs.github.com/en/rest/repos/repos#get-a-repository
+        """
+        url = f"{self.base_url}/repos/{repository.full_name}"
+        return self._request(url, repository.full_name, lambda response: answers.decode(response, Facts))
+
+    def contributors(self, full_name: str) -> Request[ContributorPage | None]:
+        """Ask for the first page of contributors; None where GitHub calls the list too large.
+
+        https://docs.github.com/en/rest/repos/repos#list-repository-contributors
+        """
+        return self.more_contributors(full_name, f"{self._of(full_name)}/contributors?per_page={PAGE}")
+
+    def more_contributors(self, full_name: str, url: str) -> Request[ContributorPage | None]:
+        """Ask for a further page of contributors, at the address that the page before gave."""
+        what = f"the contributors of {full_name}"
+        return self._request(url, what, self._contributors, accept=_is_too_large)
+
+    def commits(self, full_name: str) -> Request[CommitPage]:
+        """Ask for the newest commits of the default branch.
+
+        Without ``since``, which would move and so change the address and its ETag every day.
+        https://docs.github.com/en/rest/commits/commits#list-commits
+        """
+        return self.more_commits(full_name, f"{self._of(full_name)}/commits?per_page={PAGE}")
+
+    def more_commits(self, full_name: str, url: str) -> Request[CommitPage]:
+        """Ask for a further page of commits, at the address that the page before gave."""
+        return self._request(url, f"the commits of {full_name}", self._commits, accept=_is_empty)
+
+    def participation(self, full_name: str) -> Request[list[int]]:
+        """Ask for GitHub's own 52 counts, oldest first; it may have to compute them (NotReadyError).
+
+        https://docs.github.com/en/rest/metrics/statistics#get-the-weekly-commit-count
+        """
+        what = f"the statistics of {full_name}"
+        url = f"{self._of(full_name)}/stats/participation"
+        return self._request(url, what, lambda response: answers.decode(response, _Participation).all)
+
+    def _of(self, full_name: str) -> str:
+        return f"{self.base_url}/repos/{full_name}"
+
+    def _request(
+        self,
+        url: str,
+        what: str,
+        parse: Callable[[Response], T],
+        accept: Callable[[Response], bool] = lambda _: False,
+    ) -> Request[T]:
+        def judge(response: Response) -> T:
+            if response.status == HTTPStatus.OK or accept(response):
+                return parse(response)
+            raise problem(response, what, self.token)
+
+        version = _ENTERPRISE_VERSION if self.base_url.endswith("/api/v3") else _VERSION
+        headers = {"accept": "application/vnd.github+json", "x-github-api-version": version}
+        return Request(NAME, url, judge, headers, token=self.token)
+
+    def _contributors(self, response: Response) -> ContributorPage | None:
+        if response.status == HTTPStatus.NO_CONTENT:
+            return ContributorPage((), None)
+        if response.status == HTTPStatus.FORBIDDEN:
+            return None
+        entries = answers.decode(response, list[_Contributor])
+        logins = tuple(entry.login for entry in entries if entry.login)
+        return ContributorPage(logins, self._next_url(response))
+
+    def _commits(self, response: Response) -> CommitPage:
+        if response.status != HTTPStatus.OK:
+            return CommitPage((), None, None)
+        commits = tuple(map(_commit, answers.decode(response, list[_CommitEntry])))
+        last = _LAST.search(response.headers.get("link", ""))
+        return CommitPage(commits, self._next_url(response), int(last[1]) if last else None)
+
+    def _next_url(self, response: Response) -> str | None:
+        """Return the address of the next page, which must be on this API: the token goes there."""
+        match = _NEXT.search(response.headers.get("link", ""))
+        if match is None:
+            return None
+        if not _has_origin(match[1], origin_of(self.base_url)) or match[1] == response.url:
+            raise MalformedError(f"{response.host} names a next page that is none of its own: {match[1]!r}")
+        return match[1]
+
+
+def _has_origin(url: str, origin: str) -> bool:
+    try:
+        return origin_of(url) == origin
+    except ValueError:  # no URL at all
+        return False
+
+
+def _is_empty(response: Response) -> bool:
+    """Tell whether the repository has no commits: 409, or 204 as some lists do instead of an empty one."""
+    return response.status in (HTTPStatus.CONFLICT, HTTPStatus.NO_CONTENT)
+
+
+def _is_too_large(response: Response) -> bool:
+    """Tell the two answers apart from errors: no contributors (204), and more than GitHub lists (403)."""
+    if response.status == HTTPStatus.FORBIDDEN:
+        return "too large" in _problem(response).message.lower()
+    return response.status == HTTPStatus.NO_CONTENT
+
+
+def _commit(entry: _CommitEntry) -> Commit:
+    return Commit(entry.sha, _moment(entry.commit.author), _moment(entry.commit.committer))
+
+
+def _moment(signature: _Signature | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(signature.date or "") if signature else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+def _problem(response: Response) -> _Problem:
+    try:
+        return answers.decode(response, _Problem)
+    except UpstreamError:
+        return _Problem(answers.excerpt(response.body))
+
+
+def problem(response: Response, what: str, token: Token | None) -> UpstreamError:
+    """Return the error that an answer other than the expected one means.
+
+    A 403 or 429 is a rate limit, or it is not: headers and message decide, never the status alone.
+    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+    https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+
+    Args:
+        response: the answer.
+        what: what was asked for, for the message.
+        token: the token that was sent, for the name of the variable it came from.
+    """
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        source = token.source if token else "nowhere"
+        return TokenRefusedError(
+            f"{response.host} does not accept the token from {source}", "Renew or unset it"
+        )
+    if response.status in (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
+        return _forbidden(response, what, token)
+    return _STATUSES.get(response.status, answers.failure)(response, what)
+
+
+def _forbidden(response: Response, what: str, token: Token | None) -> UpstreamError:
+    told = _problem(response)
+    if not told.block and "too large" not in told.message.lower() and _is_limit(response, told.message):
+        advice = (
+            "" if token else "Set GITHUB_TOKEN: with a token GitHub allows 5,000 requests an hour, not 60"
+        )
+        return RateLimitedError(f"{response.host} wants fewer requests", advice, wait=_wait(response))
+    return _refused(response, what)
+
+
+def _is_limit(response: Response, message: str) -> bool:
+    headers, message = response.headers, message.lower()
+    return (
+        response.status == HTTPStatus.TOO_MANY_REQUESTS
+        or "retry-after" in headers
+        or headers.get("x-ratelimit-remaining") == "0"
+        or "rate limit" in message
+        or "abuse detection" in message
+    )
+
+
+def _wait(response: Response) -> float | None:
+    """Return the seconds until the host takes requests again, by its own clock; None if it does not say."""
+    reset = response.headers.get("x-ratelimit-reset", "")
+    waits = [answers.retry_after(response)]
+    if response.headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
+        waits.append(int(reset[:12]) - answers.server_time(response).timestamp())
+    # A second more: the host's clock tells no fractions.
+    return max((max(wait, 0.0) + 1 for wait in waits if wait is not None), default=None)
+
+
+def _refused(response: Response, what: str) -> UpstreamError:
+    told = _problem(response)
+    why = f"blocked ({told.block.reason})" if told.block else told.message
+    return RefusedError(f"{response.host} does not give {what}: {response.status} {why[:_SHOWN]}")
+
+
+def _not_found(response: Response, what: str) -> UpstreamError:
+    return NotFoundError(
+        f"{what} is not on {response.host}, or is private ({response.status})", "Check the address"
+    )
+
+
+def _not_ready(response: Response, what: str) -> UpstreamError:
+    return NotReadyError(f"{response.host} is still computing {what}", "Try again in a minute")
+
+
+_STATUSES: dict[int, Callable[[Response, str], UpstreamError]] = {
+    HTTPStatus.ACCEPTED: _not_ready,
+    HTTPStatus.NOT_FOUND: _not_found,
+    HTTPStatus.CONFLICT: lambda response, what: ConflictError(f"{response.host} has nothing for {what}"),
+    HTTPStatus.UNPROCESSABLE_ENTITY: _refused,
+    HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS: _refused,
+}

@@ -1,0 +1,133 @@
+"""PyPI's JSON API, without I/O, and what a project's URLs tell of its repository and documentation.
+
+https://docs.pypi.org/api/json/
+https://packaging.python.org/en/latest/specifications/well-known-project-urls/
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import msgspec
+from packaging.utils import NormalizedName
+
+from pkgharvest.net.message import Request, Response
+from pkgharvest.sources import answers
+from pkgharvest.targets import Hosts, Repository, parse_repository
+
+NAME = "PyPI"
+
+# The label "source" and its aliases in the specification, then what people write besides it.
+_SOURCE = frozenset({"source", "repository", "sourcecode", "github"})
+_SOURCE_TOO = frozenset(
+    """code codebase coderepository development git githubpage githubproject githubrepo githubrepository
+    gitrepo gitrepository projectrepository repo repositoryurl repourl scm sourcecoderepository
+    sourcecodeurl sourcecontrol sourcerepository sources sourceurl src vcs viewsource""".split()
+)
+_HOMEPAGE = frozenset(
+    {"homepage", "home", "homepageurl", "projecthomepage", "projectpage", "projecturl", "url", "website"}
+)
+_FUNDING = frozenset({"funding", "sponsor", "sponsors", "donate", "donation", "donations"})
+_DOCUMENTATION = frozenset({"documentation", "docs"})
+
+_IGNORED = str.maketrans("", "", string.punctuation + string.whitespace)
+
+
+class Project(msgspec.Struct, frozen=True):
+    """What PyPI says of a project (the object ``info``); empty texts and null both mean absent."""
+
+    name: str
+    version: str
+    project_urls: dict[str, str | None] | None = None
+    home_page: str | None = None
+    download_url: str | None = None
+    docs_url: str | None = None
+
+
+class _Document(msgspec.Struct):
+    info: Project
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A repository, and how it was found."""
+
+    repository: Repository
+    rule: str
+    """``source``, ``homepage`` or ``other``."""
+    label: str
+    """The label of the URL as the project wrote it, or the name of the old field."""
+
+
+@dataclass(frozen=True, slots=True)
+class PyPI:
+    """The requests that PyPI is asked, of one address."""
+
+    base_url: str
+    """Where the index lives, no slash at the end."""
+
+    def project(self, name: NormalizedName) -> Request[Project]:
+        """Ask for a project by its normalised name; any other spelling is redirected."""
+
+        def judge(response: Response) -> Project:
+            if response.status == HTTPStatus.OK:
+                return answers.decode(response, _Document).info
+            raise answers.failure(response, f"the project {name!r}")
+
+        return Request(NAME, f"{self.base_url}/pypi/{name}/json", judge, {"accept": "application/json"})
+
+
+def documentation_of(project: Project) -> str | None:
+    """Return the address of the documentation, None if the project names none."""
+    if project.docs_url:
+        return project.docs_url
+    urls = ((normalise_label(label), url) for label, url in (project.project_urls or {}).items())
+    return next((url for label, url in urls if label in _DOCUMENTATION and url), None)
+
+
+def repository_of(project: Project, hosts: Hosts) -> Found | None:
+    """Return the repository that the project's URLs name, None if none of them does.
+
+    Labels of the source come first, those of the specification before others that people use, then
+    homepages, then any other label but those of funding; among equals the project's own order
+    counts. A URL below a repository (``/tree/main/package``, ``/issues``) stands for it.
+    """
+    return next(repositories_of(project, hosts), None)
+
+
+def repositories_of(project: Project, hosts: Hosts) -> Iterator[Found]:
+    """Yield every repository that the project's URLs name, the likeliest first."""
+    for _, rule, label, url in sorted(_ranked(project), key=lambda entry: entry[0]):
+        repository = parse_repository(url, hosts)
+        if repository is not None:
+            yield Found(repository, rule, label)
+
+
+def normalise_label(label: str) -> str:
+    """Return a label as the specification compares it: without punctuation and space, in lower case."""
+    return label.translate(_IGNORED).lower()
+
+
+def _ranked(project: Project) -> Iterator[tuple[int, str, str, str]]:
+    """Yield rank, rule, label and URL of all that the project names, in its own order."""
+    fields = {"home_page": project.home_page, "download_url": project.download_url}
+    for label, url in [*(project.project_urls or {}).items(), *fields.items()]:
+        normalised = normalise_label(label)
+        if url and normalised not in _FUNDING:
+            rank, rule = _rank(normalised)
+            yield rank, rule, label, url
+
+
+def _rank(label: str) -> tuple[int, str]:
+    """Return where a normalised label stands (0 is asked first), and the name of the rule."""
+    if label in _SOURCE:
+        return 0, "source"
+    if label in _SOURCE_TOO:
+        return 1, "source"
+    # "GitHub: name-of-the-repository" is common, and so is "Source code (main branch)".
+    if label.startswith(("github", "source")):
+        return 2, "source"
+    return (3, "homepage") if label in _HOMEPAGE else (4, "other")
