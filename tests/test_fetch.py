@@ -1,0 +1,410 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+
+from pkgharvest.errors import (
+    NotFoundError,
+    RateLimitedError,
+    RedirectError,
+    TokenRefusedError,
+    UnavailableError,
+    UnreachableError,
+    UpstreamError,
+)
+from pkgharvest.net.clock import JumpingClock
+from pkgharvest.net.fetch import Fetcher
+from pkgharvest.net.message import Answer, Request, Response, Token
+from pkgharvest.net.quota import Patience
+from pkgharvest.net.retry import RetryPolicy
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+
+START = datetime(2026, 2, 15, 12, tzinfo=UTC)
+HERE = "https://here.example"
+THERE = "https://there.example"
+TOKEN = Token("marked-token", "GITHUB_TOKEN")
+
+
+class RecordingClock(JumpingClock):
+    """Notes every sleep."""
+
+    def __init__(self) -> None:
+        super().__init__(START)
+        self.sleeps: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        await super().sleep(seconds)
+
+
+class Reply:
+    """A status, headers and a body, before they are an answer to a request."""
+
+    def __init__(self, status: int = 200, body: str = "", /, **headers: str) -> None:
+        self.status = status
+        self.body = body
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Upstream:
+    """Hosts that answer by URL, in the given order and the last answer for good; notes what was asked."""
+
+    def __init__(self, replies: Mapping[str, Sequence[Reply | UpstreamError]]) -> None:
+        self.replies = {url: list(some) for url, some in replies.items()}
+        self.asked: list[str] = []
+        self.signed: list[str] = []
+
+    async def __call__(self, request: Request[T]) -> Response:
+        self.asked.append(request.url)
+        if request.token is not None:
+            self.signed.append(request.url)
+        await asyncio.sleep(0)
+        replies = self.replies.get(request.url, [Reply(404)])
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        if isinstance(reply, UpstreamError):
+            raise reply
+        received = START + timedelta(microseconds=len(self.asked))
+        return Response(request.url, reply.status, reply.headers, reply.body.encode(), received)
+
+
+def judge(response: Response) -> str:
+    wait = response.headers.get("retry-after")
+    match response.status:
+        case 200:
+            return response.body.decode()
+        case 401:
+            raise TokenRefusedError(f"{response.host} does not accept the token")
+        case 429:
+            raise RateLimitedError(f"{response.host} limits us", wait=float(wait) if wait else None)
+        case 503:
+            raise UnavailableError(f"{response.host} is busy", after=float(wait) if wait else None)
+        case status:
+            raise NotFoundError(f"{response.host} answered {status}")
+
+
+def ask(url: str, token: Token | None = None, service: str = "service") -> Request[str]:
+    return Request(service, url, judge, token=token)
+
+
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311  jitter, no secret
+
+
+class Run:
+    """A fetcher with all that it stands on."""
+
+    def __init__(
+        self,
+        replies: Mapping[str, Sequence[Reply | UpstreamError]],
+        *,
+        patience: float = 60.0,
+        at_once: int = 8,
+    ) -> None:
+        self.upstream = Upstream(replies)
+        self.clock = RecordingClock()
+        self.patience = Patience(patience)
+        self.fetch = Fetcher(
+            self.upstream,
+            self.clock,
+            policy=RetryPolicy(random=seeded(1)),
+            patience=self.patience,
+            at_once={"service": at_once},
+        )
+
+    async def values(self, *urls: str, token: Token | None = None) -> list[str]:
+        return [(await self.fetch(ask(url, token))).value for url in urls]
+
+
+async def test_the_judged_value_and_the_time_of_its_arrival_are_returned() -> None:
+    run = Run({f"{HERE}/a": [Reply(200, "yes")]})
+    answer = await run.fetch(ask(f"{HERE}/a"))
+    assert answer == Answer("yes", START + timedelta(microseconds=1))
+    assert (run.upstream.asked, run.clock.sleeps) == ([f"{HERE}/a"], [])
+
+
+async def test_a_passing_failure_is_asked_again_and_the_time_is_that_of_the_last_answer() -> None:
+    run = Run({f"{HERE}/a": [Reply(503), UnreachableError("gone"), Reply(200, "yes")]})
+    answer = await run.fetch(ask(f"{HERE}/a"))
+    assert answer == Answer("yes", START + timedelta(microseconds=3))
+    same = seeded(1)
+    assert run.clock.sleeps == [same.uniform(0, 1), same.uniform(0, 2)]
+
+
+async def test_retry_after_is_obeyed() -> None:
+    run = Run({f"{HERE}/a": [Reply(503, retry_after="7"), Reply(200, "yes")]})
+    assert await run.values(f"{HERE}/a") == ["yes"]
+    assert run.clock.sleeps == [7]
+
+
+async def test_a_lasting_failure_is_raised_after_four_attempts() -> None:
+    run = Run({f"{HERE}/a": [Reply(503)]})
+    with pytest.raises(UnavailableError):
+        await run.values(f"{HERE}/a")
+    assert len(run.upstream.asked) == 4
+
+
+async def test_a_final_answer_is_not_asked_again() -> None:
+    run = Run({})
+    with pytest.raises(NotFoundError):
+        await run.values(f"{HERE}/a")
+    assert len(run.upstream.asked) == 1
+
+
+async def test_a_rate_limit_is_waited_for_and_costs_no_attempt() -> None:
+    limits = [Reply(429, retry_after="2")] * 6
+    run = Run({f"{HERE}/a": [*limits, Reply(200, "yes")]})
+    assert await run.values(f"{HERE}/a") == ["yes"]
+    assert (run.clock.sleeps, run.patience.left) == ([2] * 6, 48)
+
+
+async def test_a_rate_limit_between_failures_gives_no_new_attempts() -> None:
+    run = Run({f"{HERE}/a": [Reply(503), Reply(503), Reply(429, retry_after="1"), Reply(503)]})
+    with pytest.raises(UnavailableError):
+        await run.values(f"{HERE}/a")
+    assert len(run.upstream.asked) == 5  # four that met the failure, one that met the limit
+
+
+async def test_a_rate_limit_between_failures_gives_no_new_time() -> None:
+    busy = Reply(503, retry_after="40")
+    run = Run({f"{HERE}/a": [busy, Reply(429, retry_after="1"), busy, Reply(200, "too late")]})
+    with pytest.raises(UnavailableError):
+        await run.values(f"{HERE}/a")
+    assert run.clock.sleeps == [40, 1]
+
+
+async def test_a_rate_limit_longer_than_patience_stops_the_service() -> None:
+    run = Run({f"{HERE}/a": [Reply(429, retry_after="61")], f"{HERE}/b": [Reply(200, "yes")]})
+    for path in ("a", "b"):
+        with pytest.raises(RateLimitedError, match="--max-wait 61"):
+            await run.values(f"{HERE}/{path}")
+    assert (run.upstream.asked, run.clock.sleeps) == ([f"{HERE}/a"], [])
+
+
+async def test_a_rate_limit_of_one_service_does_not_stop_another() -> None:
+    run = Run({f"{HERE}/a": [Reply(429, retry_after="61")], f"{THERE}/a": [Reply(200, "yes")]})
+    with pytest.raises(RateLimitedError):
+        await run.values(f"{HERE}/a")
+    assert (await run.fetch(ask(f"{THERE}/a", service="another"))).value == "yes"
+    assert sorted(run.fetch.gates) == ["another", "service"]
+
+
+async def test_a_refused_token_is_met_once() -> None:
+    run = Run({f"{HERE}/a": [Reply(401)], f"{HERE}/b": [Reply(200, "yes")]})
+    for path in ("a", "b"):
+        with pytest.raises(TokenRefusedError):
+            await run.values(f"{HERE}/{path}", token=TOKEN)
+    assert run.upstream.asked == [f"{HERE}/a"]
+
+
+async def test_quota_and_requests_are_counted_at_the_gate() -> None:
+    told = {"x_ratelimit_limit": "60", "x_ratelimit_remaining": "59", "x_ratelimit_reset": "1767225600"}
+    run = Run({f"{HERE}/a": [Reply(301, location="/b", **told)], f"{HERE}/b": [Reply(200, "yes")]})
+    await run.values(f"{HERE}/a")
+    gate = run.fetch.gates["service"]
+    assert gate.quota is not None
+    assert (gate.sent, gate.quota.remaining) == (2, 59)
+
+
+async def test_a_service_without_a_number_is_asked_one_by_one() -> None:
+    class Slow(Upstream):
+        under_way = 0
+        most = 0
+
+        async def __call__(self, request: Request[T]) -> Response:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            response = await super().__call__(request)
+            self.under_way -= 1
+            return response
+
+    upstream = Slow({f"{HERE}/a": [Reply(200, "yes")]})
+    fetch = Fetcher(upstream, JumpingClock(START), policy=RetryPolicy(), patience=Patience(0), at_once={})
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(fetch(ask(f"{HERE}/a")))
+    assert (upstream.most, len(upstream.asked)) == (1, 4)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "location",
+    [
+        f"{HERE}/repositories/1",
+        "/repositories/1",
+        "https://HERE.example:443/repositories/1",
+        "../repositories/1",
+    ],
+)
+async def test_a_redirect_on_the_same_origin_is_followed_with_the_token(status: int, location: str) -> None:
+    urls = {f"{HERE}/repositories/1", "https://HERE.example:443/repositories/1"}
+    run = Run(
+        {f"{HERE}/repos/a": [Reply(status, location=location)], **{url: [Reply(200, "yes")] for url in urls}}
+    )
+    assert await run.values(f"{HERE}/repos/a", token=TOKEN) == ["yes"]
+    assert len(run.upstream.signed) == 2
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        f"{THERE}/a",
+        "//there.example/a",
+        "https://here.example:8443/a",
+        "https://here.example.evil.example/a",
+        "https://here.example@there.example/a",
+    ],
+)
+async def test_a_token_is_never_taken_to_another_origin(location: str) -> None:
+    run = Run({f"{HERE}/a": [Reply(302, location=location)]})
+    with pytest.raises(RedirectError, match="the token does not go there") as caught:
+        await run.values(f"{HERE}/a", token=TOKEN)
+    assert run.upstream.asked == [f"{HERE}/a"]
+    assert TOKEN.reveal() not in str(caught.value)
+
+
+@pytest.mark.parametrize("mover", ["service", "another"], ids=["of the same service", "of another service"])
+async def test_a_remembered_move_takes_no_token_along(mover: str) -> None:
+    run = Run(
+        {
+            f"{HERE}/a": [Reply(301, location=f"{THERE}/a")],
+            f"{THERE}/a": [Reply(200, "a")],
+            f"{HERE}/b": [Reply(200, "b")],
+            f"{THERE}/b": [Reply(200, "stolen")],
+        }
+    )
+    assert (await run.fetch(ask(f"{HERE}/a", service=mover))).value == "a"
+    assert await run.values(f"{HERE}/b", token=TOKEN) == ["b"]
+    assert run.upstream.signed == [f"{HERE}/b"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_without_a_token_a_redirect_to_another_origin_is_followed(status: int) -> None:
+    run = Run(
+        {f"{HERE}/a": [Reply(status, location=f"{THERE}/b?c=d")], f"{THERE}/b?c=d": [Reply(200, "yes")]}
+    )
+    assert await run.values(f"{HERE}/a") == ["yes"]
+    assert run.upstream.asked == [f"{HERE}/a", f"{THERE}/b?c=d"]
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "second"),
+    [
+        pytest.param(301, f"{THERE}/a?x=1", [f"{THERE}/b?y=2"], id="moved permanently"),
+        pytest.param(308, f"{THERE}/a?x=1", [f"{THERE}/b?y=2"], id="permanent redirect"),
+        pytest.param(301, f"{THERE}/a?x=1#top", [f"{THERE}/b?y=2"], id="with a fragment"),
+        pytest.param(302, f"{THERE}/a?x=1", [f"{HERE}/b?y=2"], id="found"),
+        pytest.param(303, f"{THERE}/a?x=1", [f"{HERE}/b?y=2"], id="see other"),
+        pytest.param(307, f"{THERE}/a?x=1", [f"{HERE}/b?y=2"], id="temporary redirect"),
+        pytest.param(301, f"{THERE}/new/a?x=1", [f"{HERE}/b?y=2"], id="another path"),
+        pytest.param(301, f"{THERE}/a", [f"{HERE}/b?y=2"], id="the query left out"),
+        pytest.param(301, f"{THERE}/a?x=2", [f"{HERE}/b?y=2"], id="another query"),
+    ],
+)
+async def test_only_a_permanent_move_of_the_origin_alone_is_remembered(
+    status: int, location: str, second: list[str]
+) -> None:
+    run = Run(
+        {
+            f"{HERE}/a?x=1": [Reply(status, location=location)],
+            location.partition("#")[0]: [Reply(200, "a")],
+            f"{HERE}/b?y=2": [Reply(200, "b")],
+            f"{THERE}/b?y=2": [Reply(200, "b")],
+        }
+    )
+    assert await run.values(f"{HERE}/a?x=1", f"{HERE}/b?y=2") == ["a", "b"]
+    assert run.upstream.asked == [f"{HERE}/a?x=1", location.partition("#")[0], *second]
+
+
+async def test_five_redirects_are_followed_and_a_sixth_is_not() -> None:
+    chain = {f"{HERE}/{number}": [Reply(302, location=f"/{number + 1}")] for number in range(5)}
+    run = Run({**chain, f"{HERE}/5": [Reply(200, "yes")]})
+    assert await run.values(f"{HERE}/0") == ["yes"]
+    run = Run({**chain, f"{HERE}/5": [Reply(302, location="/6")], f"{HERE}/6": [Reply(200, "never")]})
+    with pytest.raises(RedirectError):
+        await run.values(f"{HERE}/0")
+    assert run.upstream.asked == [f"{HERE}/{number}" for number in range(6)]
+
+
+@pytest.mark.parametrize("status", [301, 302])
+@pytest.mark.parametrize("locations", [("/a", "/a"), ("/b", "/a"), (f"{THERE}/a", f"{HERE}/a")], ids=repr)
+async def test_a_circle_is_left_and_left_again_by_the_next_request(
+    status: int, locations: tuple[str, str]
+) -> None:
+    there, back = (Reply(status, location=location) for location in locations)
+    run = Run({f"{HERE}/a": [there], f"{HERE}/b": [back], f"{THERE}/a": [back]})
+    for _ in range(2):
+        with pytest.raises(RedirectError, match="circle"):
+            await run.values(f"{HERE}/a")
+    assert len(run.upstream.asked) == 12
+
+
+@pytest.mark.parametrize("token", [None, TOKEN], ids=["no token", "token"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        pytest.param("http://here.example/a", id="https to http"),
+        pytest.param("ftp://here.example/a", id="ftp"),
+        pytest.param("file:///etc/passwd", id="file"),
+        pytest.param("javascript:alert(1)", id="javascript"),
+        pytest.param("data:text/plain,x", id="data"),
+        pytest.param("http://", id="no host"),
+        pytest.param("https://here.example:99999/a", id="a port out of range"),
+        pytest.param("https://here.example:port/a", id="a port that is no number"),
+        pytest.param("https://[::1/a", id="half an address"),
+        pytest.param("https://[here]/a", id="brackets around a name"),
+        pytest.param("//[", id="half a bracket"),
+        pytest.param("https://here\u2100.example/a", id="a letter that unfolds to a slash"),
+    ],
+)
+async def test_a_redirect_to_no_place_is_refused(location: str, token: Token | None) -> None:
+    run = Run({f"{HERE}/a": [Reply(301, location=location)]})
+    with pytest.raises(RedirectError, match=r"^here\.example redirects to "):
+        await run.values(f"{HERE}/a", token=token)
+    assert run.upstream.asked == [f"{HERE}/a"]
+
+
+async def test_the_scheme_is_told_by_its_meaning_not_its_spelling() -> None:
+    run = Run({"HTTPS://here.example/a": [Reply(301, location="http://here.example/b")]})
+    with pytest.raises(RedirectError):
+        await run.values("HTTPS://here.example/a")
+    assert len(run.upstream.asked) == 1
+
+
+async def test_http_may_be_left_for_https() -> None:
+    run = Run({"http://here.example/a": [Reply(301, location=f"{HERE}/a")], f"{HERE}/a": [Reply(200, "yes")]})
+    assert await run.values("http://here.example/a") == ["yes"]
+
+
+async def test_an_empty_location_is_the_same_address() -> None:
+    run = Run({f"{HERE}/a": [Reply(302, location=""), Reply(200, "yes")]})
+    assert await run.values(f"{HERE}/a") == ["yes"]
+
+
+async def test_a_fragment_is_not_sent() -> None:
+    run = Run({f"{HERE}/a": [Reply(302, location="/b#files")], f"{HERE}/b": [Reply(200, "yes")]})
+    assert await run.values(f"{HERE}/a") == ["yes"]
+    assert run.upstream.asked == [f"{HERE}/a", f"{HERE}/b"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(301, {}), (304, {"location": "/b"}), (300, {"location": "/b"})], ids=repr
+)
+async def test_what_is_no_redirect_reaches_the_judge(status: int, headers: dict[str, str]) -> None:
+    run = Run({f"{HERE}/a": [Reply(status, **headers)]})
+    with pytest.raises(NotFoundError, match=f"answered {status}"):
+        await run.values(f"{HERE}/a")
+    assert run.upstream.asked == [f"{HERE}/a"]
+
+
+async def test_a_retry_begins_at_the_first_address() -> None:
+    run = Run({f"{HERE}/a": [Reply(302, location="/b")], f"{HERE}/b": [Reply(503), Reply(200, "yes")]})
+    assert await run.values(f"{HERE}/a") == ["yes"]
+    assert run.upstream.asked == [f"{HERE}/a", f"{HERE}/b"] * 2
