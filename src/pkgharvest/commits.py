@@ -1,0 +1,89 @@
+"""A repository's commits of the window, from the list of commits or from GitHub's own statistics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from pkgharvest.errors import MalformedError, NotReadyError
+from pkgharvest.sources.github import Commit, CommitPage, GitHub
+from pkgharvest.visit import Visit
+from pkgharvest.weeks import weekly_counts, window
+
+PAGES_COUNTED = 3
+"""Pages of commits beyond which GitHub's own statistics are asked instead."""
+PAGES_AT_MOST = 100
+"""Pages of commits beyond which counting is given up: 10,000 commits in the window."""
+
+SKEWED = 5
+"""Commits in a row that must be older than the window before the list counts as read to its start.
+A single one may bear a wrong date; git's own ``--since`` looks as far beyond one."""
+
+CountsAt = Callable[[datetime], list[int]]
+"""The 52 counts, oldest first, of the window at a moment."""
+
+
+async def commits_over_52(github: GitHub, full_name: str, page: CommitPage, ask: Visit) -> CountsAt:
+    """Return the counts of the default branch, reading on from the first page as far as needed.
+
+    The list is in the order of committer dates, and an author date is normally not later: a list
+    that is read back to the window's start by committer date holds every author date in it. The
+    commits that were read are counted, whatever the order of their dates.
+
+    Args:
+        github: builds the requests.
+        full_name: ``owner/name`` of the repository.
+        page: the newest commits.
+        ask: fetches.
+
+    Raises:
+        UpstreamError: a further page could not be had; NotReadyError where there are more commits
+            than can be counted and GitHub has not computed its statistics.
+    """
+    commits = list(page.commits)
+    read, asked = 1, False
+    while page.next_url and not _covers(page.commits, window(ask.latest)[0]):
+        if not asked and _pages_needed(commits, read, page.pages, ask.latest) > PAGES_COUNTED:
+            asked = True
+            with suppress(NotReadyError):
+                counts = await ask(github.participation(full_name))
+                return lambda _: counts
+        if read == PAGES_AT_MOST:
+            message = f"{full_name} has more than {len(commits)} commits in the last 52 weeks to count"
+            raise NotReadyError(f"{message}, and GitHub's statistics are not ready", "Try again later")
+        page = await ask(github.more_commits(full_name, page.next_url))
+        commits += page.commits
+        read += 1
+    # A push between two pages shifts commits to the next one: each counts once.
+    dates = {commit.sha: commit.authored for commit in commits}
+    return lambda moment: weekly_counts(filter(None, dates.values()), moment)
+
+
+def last_commit(page: CommitPage) -> datetime | None:
+    """Return the committer date of the newest commit, None for an empty repository.
+
+    Raises:
+        MalformedError: the newest commit bears no date.
+    """
+    if not page.commits:
+        return None
+    committed = page.commits[0].committed
+    if committed is None:
+        raise MalformedError("the newest commit bears no date")
+    return committed
+
+
+def _covers(commits: Sequence[Commit], start: datetime) -> bool:
+    """Tell whether a page reaches beyond the start of the window, by committer date."""
+    return all(commit.committed and commit.committed < start for commit in commits[-SKEWED:])
+
+
+def _pages_needed(commits: Sequence[Commit], read: int, pages: int | None, now: datetime) -> float:
+    """Guess how many pages reach back to the window's start, from how far the pages read so far reach."""
+    start = window(now)[0]
+    oldest = min((commit.committed for commit in commits if commit.committed), default=now)
+    reached = (now - max(oldest, start)) / (now - start)
+    needed = math.ceil(read / reached) if reached > 0 else math.inf
+    return min(max(needed, read + 1), pages or math.inf)

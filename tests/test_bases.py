@@ -1,0 +1,90 @@
+"""Earlier records, found by what a target tells of its package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pkgharvest.bases import Bases
+from pkgharvest.record import Record, decode_record
+from pkgharvest.targets import Hosts, parse_target
+
+HOSTS = Hosts(code=frozenset({"github.com", "api.github.com", "code.example"}))
+GOLDEN = decode_record((Path(__file__).parent / "golden" / "django-ltree.json").read_bytes())
+
+
+def record(slug: str, **fields: object) -> Record:
+    nothing = {"id": None, "pypi_url": "", "repo_url": ""}
+    return msgspec.structs.replace(GOLDEN, slug=slug, **{**nothing, **fields})
+
+
+FULL = record(
+    "django-x",
+    id=7,
+    pypi_url="http://pypi.python.org/pypi/Django_X",
+    repo_url="https://github.com/Ann/Django-X",
+)
+RENAMED = record(
+    "xtra",
+    id=8,
+    pypi_url="https://pypi.example/project/django-xtra/",
+    repo_url="git@code.example:ann/xtra.git",
+)
+BARE = record("bare_one")
+ELSEWHERE = record("elsewhere", pypi_url="not a URL", repo_url="https://gitlab.com/ann/elsewhere")
+BASES = Bases([FULL, RENAMED, BARE, ELSEWHERE], HOSTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        # A package: by its slug, else by its name on PyPI.
+        ("django-x", FULL),
+        ("Django.X", FULL),
+        ("django_x", FULL),
+        ("https://pypi.example/project/DJANGO-X/", FULL),
+        ("https://djangopackages.org/packages/p/django-x/", FULL),
+        ("xtra", RENAMED),
+        ("django-xtra", RENAMED),
+        ("Django_Xtra", RENAMED),
+        ("bare_one", BARE),
+        ("bare-one", None),
+        ("elsewhere", ELSEWHERE),
+        ("unknown", None),
+        ("7", None),
+        # A number of the catalog.
+        ("https://djangopackages.org/api/v4/packages/7/", FULL),
+        ("https://djangopackages.org/api/v4/packages/8/", RENAMED),
+        ("https://djangopackages.org/api/v4/packages/9/", None),
+        # A repository: by nothing but its address.
+        ("https://github.com/ann/django-x", FULL),
+        ("git@github.com:ANN/DJANGO-X.git", FULL),
+        ("https://code.example/ann/xtra", RENAMED),
+        ("https://github.com/ann/xtra", None),
+        ("https://github.com/bob/django-x", None),
+        ("https://github.com/ann/bare_one", None),
+    ],
+)
+def test_a_target_finds_the_record_of_its_package(text: str, base: Record | None) -> None:
+    assert BASES.of(parse_target(text, HOSTS)) is base
+
+
+def test_the_slug_counts_before_the_name_on_pypi() -> None:
+    by_project = record("other", pypi_url="http://pypi.python.org/pypi/django-x")
+    by_slug = record("django-x", pypi_url="http://pypi.python.org/pypi/another")
+    for records in ([by_project, by_slug], [by_slug, by_project]):
+        assert Bases(records, HOSTS).of(parse_target("django-x")) is by_slug
+
+
+@pytest.mark.parametrize(
+    "text", ["django-x", "https://djangopackages.org/api/v4/packages/7/", "https://github.com/Ann/Django-X"]
+)
+def test_of_two_records_of_a_package_the_later_one_counts(text: str) -> None:
+    later = msgspec.structs.replace(FULL, title="later")
+    assert Bases([FULL, RENAMED, later], HOSTS).of(parse_target(text)) is later
+
+
+def test_no_records_are_a_base_of_nothing() -> None:
+    assert Bases([], HOSTS).of(parse_target("django-x")) is None

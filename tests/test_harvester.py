@@ -1,0 +1,417 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkgharvest.bases import Bases
+from pkgharvest.errors import (
+    NotFoundError,
+    PkgharvestError,
+    RateLimitedError,
+    TargetError,
+    TokenRefusedError,
+    UnavailableError,
+)
+from pkgharvest.harvester import Harvester, in_order, once
+from pkgharvest.record import Record
+from pkgharvest.resolve import Resolver
+from pkgharvest.results import Failure, Harvested, Result, Skipped
+from pkgharvest.sources.catalog import Catalog
+from pkgharvest.sources.github import GitHub
+from pkgharvest.sources.pypi import PyPI
+from pkgharvest.targets import DEFAULT_HOSTS, Target, parse_target
+from services import (
+    CATALOG,
+    GITHUB,
+    NOW,
+    PYPI,
+    FakeFetch,
+    Reply,
+    catalog_record,
+    commits,
+    contributors,
+    project,
+    replies,
+    repository,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def harvester(fetch: FakeFetch, *, catalog: bool = False, base: Iterable[Record] = ()) -> Harvester:
+    asked = Catalog(CATALOG) if catalog else None
+    resolver = Resolver(PyPI(PYPI), asked, Bases(base, DEFAULT_HOSTS), DEFAULT_HOSTS)
+    return Harvester(fetch, resolver, GitHub(GITHUB), UTC)
+
+
+async def harvested(
+    table: dict[str, Reply | Exception],
+    target: str = "django-x",
+    *,
+    catalog: bool = False,
+    base: Iterable[Record] = (),
+) -> Harvested | Failure:
+    return await harvester(FakeFetch(table), catalog=catalog, base=base).one(parse_target(target))
+
+
+def base_record(**fields: Any) -> Record:
+    return msgspec.convert(catalog_record(**fields), Record)
+
+
+EXPECTED = Record(
+    category=None,
+    grids=[],
+    id=None,
+    title="django-x",
+    slug="django-x",
+    last_updated=datetime(2026, 3, 16, 15, 30, tzinfo=UTC),
+    last_fetched=NOW,
+    repo_url="https://github.com/ann/django-x",
+    pypi_version="1.2",
+    created=None,
+    modified=None,
+    repo_forks=3,
+    repo_description="About x",
+    pypi_url="http://pypi.python.org/pypi/django-x",
+    documentation_url="",
+    repo_watchers=12,
+    commits_over_52=[0] * 50 + [1, 1],
+    participants=["ann", "bob"],
+)
+
+
+async def test_a_slug_gives_the_whole_record() -> None:
+    fetch = FakeFetch(replies())
+    result = await harvester(fetch).one(parse_target("django-x"))
+    assert result == Harvested("django-x", EXPECTED, 7, "source: Source", None, archived=False, warnings=())
+    assert fetch.asked == [
+        f"{PYPI}/pypi/django-x/json",
+        f"{GITHUB}/repos/ann/django-x",
+        f"{GITHUB}/repos/ann/django-x/commits?per_page=100",
+        f"{GITHUB}/repos/ann/django-x/contributors?per_page=100",
+    ]
+
+
+async def test_the_catalog_gives_what_only_it_knows() -> None:
+    result = await harvested(replies(), catalog=True)
+    base = base_record()
+    expected = msgspec.structs.replace(
+        EXPECTED,
+        category=base.category,
+        grids=base.grids,
+        id=99,
+        title="Django X",
+        created=base.created,
+        modified=base.modified,
+        documentation_url=None,
+    )
+    assert isinstance(result, Harvested)
+    assert (result.record, result.found, result.warnings) == (expected, "catalog", ())
+
+
+async def test_a_package_that_the_catalog_does_not_have_is_harvested_with_a_warning() -> None:
+    result = await harvested(replies(catalog=Reply({"detail": "No"}, 404)), catalog=True)
+    assert isinstance(result, Harvested)
+    assert (result.record, result.warnings) == (EXPECTED, ("the package is not in the catalog",))
+
+
+async def test_a_slug_of_digits_does_not_take_the_package_of_that_number() -> None:
+    table = replies() | {f"{CATALOG}/api/v4/packages/99/": Reply(catalog_record())}
+    table[f"{PYPI}/pypi/99/json"] = project("99")
+    result = await harvested(table, "99", catalog=True)
+    assert isinstance(result, Harvested)
+    assert (result.slug, result.record.id) == ("99", None)
+
+
+async def test_the_catalog_is_asked_for_the_normalised_name_too() -> None:
+    fetch = FakeFetch(replies())
+    result = await harvester(fetch, catalog=True).one(parse_target("django_x"))
+    assert isinstance(result, Harvested)
+    assert (result.slug, result.record.id) == ("django-x", 99)
+    assert fetch.asked[:2] == [f"{CATALOG}/api/v4/packages/{key}/" for key in ("django_x", "django-x")]
+
+
+async def test_a_number_is_looked_up_in_the_catalog() -> None:
+    table = replies() | {f"{CATALOG}/api/v4/packages/99/": Reply(catalog_record())}
+    result = await harvested(table, f"{CATALOG}/api/v4/packages/99/", catalog=True)
+    assert isinstance(result, Harvested)
+    assert result.slug == "django-x"
+
+
+@pytest.mark.parametrize(("catalog", "kind"), [(False, TargetError), (True, NotFoundError)])
+async def test_a_number_that_nobody_knows_is_a_failure(catalog: bool, kind: type[PkgharvestError]) -> None:
+    result = await harvested({}, f"{CATALOG}/api/v4/packages/5/", catalog=catalog)
+    assert isinstance(result, Failure)
+    assert (type(result.error), result.slug) == (kind, None)
+
+
+async def test_a_number_is_found_among_the_base_records() -> None:
+    result = await harvested(replies(), f"{CATALOG}/api/v4/packages/99/", base=[base_record()])
+    assert isinstance(result, Harvested)
+    assert (result.slug, result.found) == ("django-x", "base record")
+
+
+async def test_a_catalog_that_is_down_fails_the_package_unless_there_is_an_older_record() -> None:
+    down = replies(catalog=UnavailableError("down"))
+    failure = await harvested(down, catalog=True)
+    result = await harvested(down, catalog=True, base=[base_record()])
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, UnavailableError)
+    assert isinstance(result, Harvested)
+    assert result.record.id == 99
+    assert result.warnings == ("the catalog's fields are older: down",)
+
+
+async def test_pypi_that_is_down_fails_the_package_unless_there_is_an_older_record() -> None:
+    down = replies(project=UnavailableError("down"))
+    failure = await harvested(down, "https://github.com/ann/django-x")
+    result = await harvested(down, base=[base_record(pypi_version="1.1")])
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, UnavailableError)
+    assert isinstance(result, Harvested)
+    assert result.record.pypi_version == "1.1"
+    assert result.warnings == ("version and documentation are the base record's: down",)
+
+
+async def test_a_project_that_left_pypi_keeps_the_base_records_version_with_a_warning() -> None:
+    gone = replies(project=Reply({}, 404))
+    result = await harvested(gone, base=[base_record(pypi_version="1.1")])
+    assert isinstance(result, Harvested)
+    assert result.record.pypi_version == "1.1"
+    assert result.warnings == ("the project 'django-x' is not on pypi.python.org (404)",)
+
+
+@pytest.mark.parametrize("service", ["project", "catalog"])
+async def test_a_rate_limit_is_never_papered_over_by_a_base_record(service: str) -> None:
+    limited = replies(**{service: RateLimitedError("wait")})
+    result = await harvested(limited, catalog=True, base=[base_record()])
+    assert isinstance(result, Failure)
+    assert isinstance(result.error, RateLimitedError)
+
+
+async def test_a_name_that_is_not_on_pypi_is_a_failure() -> None:
+    result = await harvested({}, "no-such")
+    assert isinstance(result, Failure)
+    assert (result.reason, result.retryable, result.slug) == ("not-found", False, "no-such")
+    assert str(result.error) == "the project 'no-such' is not on pypi.python.org (404). Check the name"
+
+
+async def test_a_project_that_names_no_repository_is_a_failure() -> None:
+    result = await harvested(replies(project=project(project_urls={"Home": "https://x.example"})))
+    assert isinstance(result, Failure)
+    assert result.reason == "no-repository"
+
+
+async def test_a_base_record_on_another_forge_is_a_failure() -> None:
+    result = await harvested(replies(), base=[base_record(repo_url="https://gitlab.com/ann/django-x")])
+    assert isinstance(result, Failure)
+    assert str(result.error) == (
+        "its repository 'https://gitlab.com/ann/django-x' is on no host that is read. Only GitHub is read"
+    )
+
+
+async def test_a_base_record_without_a_repository_leaves_the_question_to_pypi() -> None:
+    result = await harvested(replies(), base=[base_record(repo_url="")])
+    assert isinstance(result, Harvested)
+    assert (result.record.repo_url, result.found) == ("https://github.com/ann/django-x", "source: Source")
+
+
+async def test_a_repository_that_is_gone_is_a_failure() -> None:
+    result = await harvested(replies(repository=Reply({"message": "Not Found"}, 404)))
+    assert isinstance(result, Failure)
+    assert str(result.error) == (
+        "ann/django-x is not on api.github.com, or is private (404). Check the address"
+    )
+
+
+async def test_a_repository_url_finds_its_project_on_pypi() -> None:
+    result = await harvested(replies(), "git@github.com:ann/django-x.git")
+    assert isinstance(result, Harvested)
+    assert (result.record, result.found) == (EXPECTED, "target")
+
+
+async def test_a_project_of_the_same_name_and_another_repository_is_not_this_package() -> None:
+    other = project(project_urls={"Source": "https://github.com/eve/django-x"})
+    result = await harvested(replies(project=other), "https://github.com/ann/django-x")
+    assert isinstance(result, Harvested)
+    assert (result.record.pypi_url, result.record.pypi_version) == ("", None)
+    assert result.warnings == ("the project 'django-x' on PyPI does not name this repository",)
+
+
+async def test_a_repository_that_is_not_on_pypi_gives_a_record_without_version() -> None:
+    result = await harvested(replies(project=Reply({}, 404)), "https://github.com/ann/django-x")
+    assert isinstance(result, Harvested)
+    expected = msgspec.structs.replace(EXPECTED, pypi_url="", pypi_version=None)
+    assert (result.record, result.warnings) == (expected, ())
+
+
+async def test_a_repository_url_takes_the_catalogs_record_of_its_name_only_if_it_is_the_same() -> None:
+    same = await harvested(replies(), "https://github.com/ann/django-x", catalog=True)
+    other = Reply(catalog_record(repo_url="https://github.com/eve/django-x"))
+    different = await harvested(replies(catalog=other), "https://github.com/ann/django-x", catalog=True)
+    assert isinstance(same, Harvested)
+    assert isinstance(different, Harvested)
+    assert (same.record.id, different.record.id) == (99, None)
+
+
+async def test_a_moved_repository_keeps_the_base_records_address_and_warns() -> None:
+    new = "https://api.github.com/repos/bob/django-x"
+    table = replies(repository=repository("bob/django-x"))
+    table |= {f"{new}/commits?per_page=100": commits(), f"{new}/contributors?per_page=100": contributors()}
+    result = await harvested(table, base=[base_record()])
+    assert isinstance(result, Harvested)
+    assert result.record.repo_url == "https://github.com/ann/django-x"
+    assert result.moved_to == "https://github.com/bob/django-x"
+    assert result.warnings == ("the repository has moved to https://github.com/bob/django-x",)
+
+
+async def test_a_repository_in_another_spelling_has_not_moved() -> None:
+    table = replies(repository=repository("Ann/Django-X"))
+    new = "https://api.github.com/repos/Ann/Django-X"
+    table |= {f"{new}/commits?per_page=100": commits(), f"{new}/contributors?per_page=100": contributors()}
+    result = await harvested(table)
+    assert isinstance(result, Harvested)
+    assert (result.moved_to, result.warnings) == (None, ())
+    assert result.record.repo_url == "https://github.com/Ann/Django-X"
+
+
+async def test_an_empty_repository_has_no_commits_and_no_date_of_its_own() -> None:
+    empty = replies(commits=Reply({"message": "Git Repository is empty."}, 409), contributors=Reply(b"", 204))
+    fresh = await harvested(empty)
+    based = await harvested(empty, base=[base_record(last_updated="2020-01-01T00:00:00Z")])
+    assert isinstance(fresh, Harvested)
+    assert isinstance(based, Harvested)
+    assert fresh.record == msgspec.structs.replace(
+        EXPECTED, last_updated=None, commits_over_52=[0] * 52, participants=[]
+    )
+    assert based.record.last_updated == datetime(2020, 1, 1, tzinfo=UTC)
+
+
+async def test_too_many_contributors_keep_the_base_records() -> None:
+    message = "The history or contributor list is too large to list contributors"
+    large = replies(contributors=Reply({"message": message}, 403))
+    fresh = await harvested(large)
+    based = await harvested(large, base=[base_record(participants=["zoe"])])
+    assert isinstance(fresh, Harvested)
+    assert isinstance(based, Harvested)
+    assert (fresh.record.participants, based.record.participants) == (None, ["zoe"])
+    assert [fresh.warnings, based.warnings] == [
+        ("GitHub cannot list so many contributors; participants are unknown",),
+        ("GitHub cannot list so many contributors; participants are the base record's",),
+    ]
+
+
+async def test_all_pages_of_contributors_are_read_in_their_order() -> None:
+    second = f"{GITHUB}/repositories/7/contributors?per_page=100&page=2"
+    table = replies(contributors=contributors("ann", "bob", headers={"link": f'<{second}>; rel="next"'}))
+    table[second] = contributors("bob", "cid")
+    result = await harvested(table)
+    assert isinstance(result, Harvested)
+    assert result.record.participants == ["ann", "bob", "cid"]
+
+
+async def test_the_record_is_dated_by_the_last_answer() -> None:
+    later = contributors("ann")
+    later.moment = NOW + timedelta(days=1)
+    result = await harvested(replies(contributors=later))
+    assert isinstance(result, Harvested)
+    assert result.record.last_fetched == NOW + timedelta(days=1)
+    assert result.record.commits_over_52 == [0] * 50 + [1, 1]
+
+
+async def test_documentation_and_archive_are_told() -> None:
+    urls = {"Docs": "https://x.example/docs", "Code": "https://github.com/ann/django-x"}
+    table = replies(project=project(project_urls=urls), repository=repository(archived=True))
+    result = await harvested(table)
+    assert isinstance(result, Harvested)
+    assert (result.record.documentation_url, result.archived) == ("https://x.example/docs", True)
+    assert result.found == "source: Code"
+
+
+async def all_of(fetch: FakeFetch, *targets: str) -> list[Result]:
+    parsed = [parse_target(text) for text in targets]
+    return [result async for result in harvester(fetch).all(parsed, ahead=2)]
+
+
+async def test_the_same_package_twice_is_one_record_and_a_note() -> None:
+    fetch = FakeFetch(replies())
+    first, again, by_url = await all_of(fetch, "django-x", "Django_X", "https://github.com/ann/django-x")
+    note = "the same package as django-x"
+    assert isinstance(first, Harvested)
+    assert again == Skipped("Django_X", None, note)
+    assert by_url == Skipped("https://github.com/ann/django-x", "django-x", note)
+
+
+async def test_one_failing_target_does_not_stop_the_others() -> None:
+    results = await all_of(FakeFetch(replies()), "no-such", "django-x", "no-such-either")
+    assert [type(result) for result in results] == [Failure, Harvested, Failure]
+
+
+@pytest.mark.parametrize("error", [TokenRefusedError("no"), RateLimitedError("wait")])
+async def test_what_ends_the_run_fails_the_rest_without_asking(error: PkgharvestError) -> None:
+    fetch = FakeFetch(replies(repository=error))
+    results = await all_of(fetch, "django-x", *(f"other-{number}" for number in range(9)))
+    assert len(results) == 10
+    assert [result.error for result in results[3:] if isinstance(result, Failure)] == [error] * 7
+    assert len(fetch.asked) <= 4
+
+
+async def test_failures_among_the_targets_are_passed_on() -> None:
+    failure = Failure("?", None, TargetError("no"))
+    results = [result async for result in harvester(FakeFetch(replies())).all([failure], ahead=1)]
+    assert results == [failure]
+
+
+async def test_order_is_kept_and_few_are_under_way() -> None:
+    running, most = 0, 0
+
+    async def work(number: int) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(10 - number):
+            await asyncio.sleep(0)
+        running -= 1
+        return number
+
+    assert [number async for number in in_order(range(10), work, ahead=3)] == list(range(10))
+    assert most == 4
+
+
+async def test_leaving_early_cancels_what_is_under_way() -> None:
+    cancelled: list[int] = []
+
+    async def work(number: int) -> int:
+        if number == 0:
+            return number
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
+        return number
+
+    results = in_order(range(5), work, ahead=2)
+    assert await anext(results) == 0
+    await results.aclose()
+    assert cancelled == [1, 2]
+
+
+def test_targets_that_are_given_twice_are_told_apart_by_package() -> None:
+    targets: list[Target | Failure] = [
+        parse_target(text) for text in ("a", "b", "A", "https://github.com/a/b")
+    ]
+    failure = Failure("?", None, TargetError("no"))
+    assert list(once([*targets, failure, failure])) == [
+        targets[0],
+        targets[1],
+        Skipped("A", None, "the same package as a"),
+        targets[3],
+        failure,
+        failure,
+    ]
