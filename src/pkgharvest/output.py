@@ -1,0 +1,166 @@
+"""Documents of records on a stream or in a file."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from pkgharvest.errors import OutputError
+from pkgharvest.files import replacing
+from pkgharvest.record import Record, encode_api, encode_line
+
+Write = Callable[[bytes], object]
+
+_IN_MEMORY = 2**20
+
+
+Format = Literal["json", "jsonl", "list"]
+"""The forms in which records are written: one document after the other, each as the API shows it;
+one record a line; the API's list envelope."""
+
+
+class Documents(Protocol):
+    """Takes records in their order."""
+
+    def add(self, record: Record) -> None:
+        """Take a record."""
+        ...
+
+    def finish(self) -> None:
+        """Write what is still missing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is not needed any more, finished or not."""
+        ...
+
+
+class Sequence:
+    """Documents one after the other, each written when it comes."""
+
+    def __init__(self, write: Write, encode: Callable[[Record], bytes]) -> None:
+        """Take where to write, and the form of a document."""
+        self._write = write
+        self._encode = encode
+
+    def add(self, record: Record) -> None:
+        """Write a record."""
+        self._write(self._encode(record))
+
+    def finish(self) -> None:
+        """Do nothing: all is written."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+class Envelope:
+    """The API's list: ``count``, ``next``, ``previous``, ``results``.
+
+    The count comes first, so that the records wait for the end, on the disk where they are many.
+    """
+
+    def __init__(self, write: Write) -> None:
+        """Take where to write."""
+        self._write = write
+        self._count = 0
+        self._waiting = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed by close
+
+    def add(self, record: Record) -> None:
+        """Keep a record for the end."""
+        indented = b"".join(b"        " + line for line in encode_api(record).splitlines(keepends=True))
+        separator = b",\n" if self._count else b"\n"
+        try:
+            self._waiting.write(separator + indented.removesuffix(b"\n"))
+        except OSError as error:
+            raise OutputError(f"a temporary file cannot be written: {error.strerror}") from error
+        self._count += 1
+
+    def finish(self) -> None:
+        """Write the envelope with all records."""
+        head = f'{{\n    "count": {self._count},\n    "next": null,\n    "previous": null,\n    "results": ['
+        self._write(head.encode())
+        self._waiting.seek(0)
+        shutil.copyfileobj(self._waiting, _Writable(self._write))
+        self._write(b"\n    ]\n}\n" if self._count else b"]\n}\n")
+
+    def close(self) -> None:
+        """Close the temporary file."""
+        self._waiting.close()
+
+
+class _Writable:
+    """A function as the stream that copyfileobj wants."""
+
+    def __init__(self, write: Write) -> None:
+        self.write = write
+
+
+def documents(form: Format, write: Write) -> Documents:
+    """Return what writes records in a form."""
+    match form:
+        case "json":
+            return Sequence(write, encode_api)
+        case "jsonl":
+            return Sequence(write, encode_line)
+        case "list":
+            return Envelope(write)
+
+
+@contextmanager
+def on_stream(form: Format, stream: BinaryIO) -> Iterator[Documents]:
+    """Yield what writes records to a stream, each flushed so that a pipe has it at once.
+
+    Raises:
+        BrokenPipeError: nobody reads the stream any more.
+        OutputError: the stream cannot be written.
+    """
+
+    def write(data: bytes) -> None:
+        try:
+            stream.write(data)
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"the standard output cannot be written: {error.strerror}") from error
+
+    with closing(documents(form, write)) as target:
+        yield target
+        target.finish()
+
+
+@contextmanager
+def in_file(form: Format, path: Path) -> Iterator[Documents]:
+    """Yield what writes records to a file; without a single record the old file stays.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(path) as replacement, closing(_Counted(documents(form, replacement.write))) as target:
+        yield target
+        replacement.wanted = target.count > 0
+        if replacement.wanted:
+            target.finish()
+
+
+class _Counted:
+    """Documents that are counted."""
+
+    def __init__(self, inner: Documents) -> None:
+        self._inner = inner
+        self.count = 0
+
+    def add(self, record: Record) -> None:
+        self._inner.add(record)
+        self.count += 1
+
+    def finish(self) -> None:
+        self._inner.finish()
+
+    def close(self) -> None:
+        self._inner.close()

@@ -1,0 +1,129 @@
+"""What a run is told: addresses, the token, the rules; in one frozen value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pkgharvest.errors import SettingError
+from pkgharvest.net.message import Token
+from pkgharvest.targets import DEFAULT_HOSTS, Hosts
+
+# Scheme, host or [IPv6], perhaps a port and a path; no credentials, query or fragment.
+_ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:/[^?#\s]*)?", re.ASCII | re.IGNORECASE)
+_TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
+# Visible ASCII without quotes: what fits a header, and what every kind of GitHub's tokens is made of.
+_TOKEN = re.compile(r"[!#-&(-_a-~]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a run.
+
+    Raises:
+        SettingError: one of them is wrong; the message names it.
+    """
+
+    github_url: str = "https://api.github.com"
+    """Where GitHub's REST API lives; an Enterprise server's ends in ``/api/v3``."""
+    pypi_url: str = "https://pypi.python.org"
+    """Where PyPI, or a mirror with its JSON API, lives."""
+    catalog_url: str = "https://djangopackages.org"
+    """Where Django Packages lives."""
+    token: Token | None = None
+    """For GitHub alone."""
+    timezone: str = "America/New_York"
+    """The zone that times are written in; the site's own by default."""
+    max_wait: float = 60.0
+    """Seconds that the run may wait for rate limits in all."""
+    catalog: bool = False
+    """Whether the catalog is asked for base records."""
+    record: Path | None = None
+    """The file that the run is recorded in."""
+    replay: str | None = None
+    """The recording that the run is answered from, ``demo`` for the one that is shipped."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("github_url", "pypi_url", "catalog_url"):
+            _check_address(name, getattr(self, name))
+        if not 0 <= self.max_wait < float("inf"):
+            raise SettingError(f"max_wait is {self.max_wait}; it must be a number of seconds, 0 or more")
+        if self.record is not None and self.replay is not None:
+            raise SettingError("a run cannot be recorded and replayed at once")
+        _ = self.zone
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Return the settings that environment variables give, see the README for their names.
+
+        Raises:
+            SettingError: a variable is wrong; no message shows the token.
+        """
+        given = {name: environment.get(variable, "") for name, variable in _ADDRESSES.items()}
+        addresses = {name: url.rstrip("/") for name, url in given.items() if url}
+        return replace(cls(token=_token(environment)), **addresses)  # type: ignore[arg-type]  # names of fields
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone by its name."""
+        try:
+            return ZoneInfo(self.timezone)
+        except (OSError, ValueError, KeyError) as error:
+            raise SettingError(
+                f"{self.timezone!r} is no time zone", "Give a name as America/New_York"
+            ) from error
+
+    @property
+    def hosts(self) -> Hosts:
+        """The hosts that targets are told by; the hosts of the addresses are among them."""
+        return Hosts(
+            code=DEFAULT_HOSTS.code | {_hostname(self.github_url)},
+            catalog=DEFAULT_HOSTS.catalog | {_hostname(self.catalog_url)},
+        )
+
+
+_ADDRESSES = {
+    "github_url": "PKGHARVEST_GITHUB_URL",
+    "pypi_url": "PKGHARVEST_PYPI_URL",
+    "catalog_url": "PKGHARVEST_CATALOG_URL",
+}
+
+
+def _hostname(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _check_address(name: str, url: str) -> None:
+    variable = _ADDRESSES[name]
+    if "@" in url:  # not shown: it may be a password
+        raise SettingError(f"{variable} holds credentials", "Give the address without them")
+    try:
+        is_address = _ADDRESS.fullmatch(url) and urlsplit(url).port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise SettingError(f"{variable} is no address: {url!r}", "Give one as https://host/path")
+
+
+def _token(environment: Mapping[str, str]) -> Token | None:
+    for variable in _TOKEN_VARIABLES:
+        value = environment.get(variable, "").strip()
+        if not value:
+            continue
+        if not _TOKEN.fullmatch(value):
+            message = f"{variable} holds characters that are in no token: a space, a quote, or no ASCII"
+            raise TokenSettingError(message, "Set it again")
+        return Token(value, variable)
+    return None
+
+
+class TokenSettingError(SettingError):
+    """The variable of the token holds what is no token."""
+
+    reason = "bad-token"

@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from typer.testing import CliRunner, Result
+
+from pkgharvest.cli import app
+from pkgharvest.version import __version__
+from services import PYPI, Reply, catalog_record, project, replies
+
+LIMIT = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "57", "x-ratelimit-reset": "1773850000"}
+
+
+@pytest.fixture
+def services() -> Iterator[respx.MockRouter]:
+    with respx.mock(assert_all_called=False) as router:
+        yield router
+
+
+def serve(router: respx.MockRouter, table: dict[str, Reply | Exception]) -> None:
+    """Answer as the table says, anything else with 404."""
+    for url, reply in table.items():
+        assert isinstance(reply, Reply)
+        body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+        router.get(url).respond(reply.status, headers={**LIMIT, **reply.headers}, content=body)
+    router.route().respond(404, json={"message": "Not Found"})
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(app, ["fetch", *arguments], env=environment)
+
+
+def test_a_record_goes_to_stdout_and_nothing_to_stderr(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    result = run("django-x")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["repo_watchers"] == 12
+
+
+def test_several_targets_in_every_format(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    document = run("django-x").stdout
+    line = run("django-x", "--format", "jsonl").stdout
+    listed = json.loads(run("django-x", "-f", "list").stdout)
+    assert len(document.splitlines()) > 70
+    assert len(line.splitlines()) == 1
+    same = json.loads(line) | {"last_fetched": json.loads(document)["last_fetched"]}
+    assert same == json.loads(document)
+    assert {key: listed[key] for key in ("count", "next", "previous")} == {
+        "count": 1,
+        "next": None,
+        "previous": None,
+    }
+
+
+def test_a_package_costs_three_requests_of_github_and_one_of_pypi(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    result = run("django-x", "--verbose")
+    assert result.stderr.splitlines()[-1].endswith(
+        "(PyPI: 1 request, 57 of 60 left until 16:06 UTC; GitHub: 3 requests, 57 of 60 left until 16:06 UTC)"
+    )
+
+
+def test_the_catalog_is_asked_only_if_wanted(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    run("django-x")
+    assert not [call for call in services.calls if call.request.url.host == "djangopackages.org"]
+    assert json.loads(run("django-x", "--catalog").stdout)["id"] == 99
+
+
+def test_the_token_goes_to_github_alone(services: respx.MockRouter, marked_token: str) -> None:
+    serve(services, replies())
+    result = run("django-x", "--catalog", "-v", GITHUB_TOKEN=marked_token)
+    sent = {call.request.url.host for call in services.calls if "authorization" in call.request.headers}
+    assert sent == {"api.github.com"}
+    assert marked_token not in result.output
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("", "an empty name"),
+        ("../../etc/passwd", "'../../etc/passwd' is no name of a package"),
+        ("https://github.com/only-owner", "names an owner, not a repository"),
+        ("https://github.com/sponsors/x", "is a page of github.com, not a repository"),
+        ("ftp://x", "ftp:// is no scheme"),
+        ("x" * 300, "a name of 300 characters"),
+        ("https://gitlab.com/a/b", "repositories on gitlab.com are not read yet"),
+    ],
+)
+def test_what_cannot_be_parsed_is_told_before_anything_is_asked(
+    services: respx.MockRouter, target: str, told: str
+) -> None:
+    result = run("django-x", target)
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)
+    assert told in result.stderr
+    assert services.calls.call_count == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({}, "django-x: error: the project 'django-x' is not on pypi.python.org (404). Check the name"),
+        (
+            replies(project=project(project_urls=None)),
+            "django-x: error: the project 'django-x' names no repository on GitHub among its URLs on PyPI. ",
+        ),
+        (
+            replies(repository=Reply({}, 404)),
+            "django-x: error: ann/django-x is not on api.github.com, or is private (404). Check the address",
+        ),
+        (
+            replies(repository=Reply({"id": "seven"})),
+            "django-x: error: api.github.com answered in an unexpected shape: Expected `int`, got `str`",
+        ),
+    ],
+)
+def test_a_target_that_fails_is_one_line_and_exit_3(
+    services: respx.MockRouter, table: dict[str, Reply | Exception], told: str
+) -> None:
+    serve(services, table)
+    result = run("django-x")
+    line, summary = result.stderr.splitlines()
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert line.startswith(told)
+    assert summary.startswith("0 records, 1 failed in ")
+
+
+def test_a_failing_target_does_not_stop_the_others(services: respx.MockRouter, tmp_path: Path) -> None:
+    serve(services, replies())
+    result = run("no-such", "django-x", "-f", "jsonl", "-o", str(tmp_path / "x.jsonl"))
+    assert (result.exit_code, result.stdout) == (3, "")
+    [line] = (tmp_path / "x.jsonl").read_bytes().splitlines()
+    assert json.loads(line)["slug"] == "django-x"
+
+
+def test_the_same_package_twice_is_one_record_and_a_note(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    result = run("django-x", "Django.X", "-f", "jsonl")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 1)
+    assert result.stderr == "Django.X: skipped: the same package as django-x\n"
+    assert run("django-x", "Django.X", "-q").stderr == ""
+
+
+def test_an_old_file_stays_if_nothing_was_harvested(services: respx.MockRouter, tmp_path: Path) -> None:
+    serve(services, {})
+    (tmp_path / "x.json").write_text("old")
+    assert run("no-such", "-o", str(tmp_path / "x.json")).exit_code == 3
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.json", "old")]
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(
+    services: respx.MockRouter, tmp_path: Path
+) -> None:
+    result = run("django-x", "-o", str(tmp_path / "none" / "x.json"))
+    assert (result.exit_code, services.calls.call_count) == (7, 0)
+    assert "cannot be written: No such file or directory" in result.stderr
+
+
+def test_base_records_carry_over(services: respx.MockRouter, tmp_path: Path) -> None:
+    serve(services, replies())
+    (tmp_path / "base.json").write_text(json.dumps({"count": 1, "results": [catalog_record()]}))
+    record = json.loads(run("django-x", "--base", str(tmp_path / "base.json")).stdout)
+    assert (record["id"], record["title"], record["repo_watchers"]) == (99, "Django X", 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("{", "holds what is not a record: line 1:"),
+        ('{"slug": 1}', "holds what is not a record: line 1: "),
+        (b"\xff", "holds what is not a record: "),
+    ],
+)
+def test_bad_base_records_are_told_before_anything_is_asked(
+    services: respx.MockRouter, tmp_path: Path, text: str | bytes | None, told: str
+) -> None:
+    path = tmp_path / "base.json"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    result = run("django-x", "--base", str(path))
+    assert (result.exit_code, services.calls.call_count) == (2, 0)
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "told"),
+    [
+        ([], {}, 2, "give at least one target"),
+        (["x", "--format", "xml"], {}, 2, "'xml' is not one of"),
+        (["x", "--timezone", "Mars/Base"], {}, 2, "'Mars/Base' is no time zone"),
+        (["x", "--max-wait", "-1"], {}, 2, "-1.0 is not in the range"),
+        (["x", "--replay", "demo", "--record", "x.har"], {}, 2, "cannot be recorded and replayed at once"),
+        (["x", "--replay", "no/such.har"], {}, 2, "the recording 'no/such.har' cannot be read"),
+        (["x"], {"PKGHARVEST_PYPI_URL": "nowhere"}, 2, "PKGHARVEST_PYPI_URL is no address"),
+        (["x"], {"HTTPS_PROXY": "socks5://127.0.0.1:1"}, 2, "Check HTTPS_PROXY"),
+        (["x"], {"GITHUB_TOKEN": "two words"}, 4, "GITHUB_TOKEN holds characters that are in no token"),
+        (["https://djangopackages.org/api/v4/packages/1/"], {}, 3, "Add --catalog to ask it"),
+    ],
+)
+def test_what_is_wrong_from_the_start(
+    services: respx.MockRouter, arguments: list[str], environment: dict[str, str], code: int, told: str
+) -> None:
+    result = run(*arguments, **environment)
+    assert (result.exit_code, result.stdout, services.calls.call_count) == (code, "", 0)
+    assert told in result.stderr
+
+
+def test_a_refused_token_ends_the_run_with_exit_4(services: respx.MockRouter, marked_token: str) -> None:
+    serve(services, replies(repository=Reply({"message": "Bad credentials"}, 401)))
+    result = run(
+        "django-x", *(f"https://github.com/a/b{number}" for number in range(20)), GH_TOKEN=marked_token
+    )
+    lines = result.stderr.splitlines()
+    assert result.exit_code in (3, 4)
+    assert "does not accept the token from GH_TOKEN. Renew or unset it" in result.stderr
+    assert lines[-1].startswith("0 records, ")
+    assert marked_token not in result.output
+
+
+def test_a_rate_limit_beyond_max_wait_ends_the_run_with_exit_5(services: respx.MockRouter) -> None:
+    headers = {
+        "date": "Wed, 18 Mar 2026 15:00:00 GMT",
+        "x-ratelimit-limit": "60",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": "1773849600",
+    }
+    services.get(f"{PYPI}/pypi/django-x/json").respond(json=project().body)
+    services.route(host="api.github.com").respond(
+        403, headers=headers, json={"message": "API rate limit exceeded"}
+    )
+    result = run("django-x", *(f"https://github.com/a/b{number}" for number in range(12)))
+    lines = result.stderr.splitlines()
+    assert result.exit_code == 5
+    assert "django-x: error: api.github.com wants fewer requests. Run again after " in lines[0]
+    assert "--max-wait 3601. Set GITHUB_TOKEN: with a token GitHub allows 5,000 requests" in lines[0]
+    assert lines[1].startswith("not asked any more: https://github.com/a/b0, ")
+    assert lines[1].endswith(" and 2 more")
+    assert lines[2].startswith("0 records, 1 failed, 12 not asked in ")
+
+
+def test_upstreams_that_cannot_be_reached_are_exit_6(services: respx.MockRouter) -> None:
+    services.route().mock(side_effect=httpx.UnsupportedProtocol("no"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asyncio.sleep", _no_sleep)
+        result = run("django-x", "https://github.com/a/b")
+    assert result.exit_code == 6
+    assert "pypi.python.org cannot be reached" in result.stderr
+
+
+async def _no_sleep(_seconds: float) -> None:
+    """Return at once, in place of the sleep between attempts."""
+
+
+def test_control_characters_of_others_do_not_reach_the_terminal(services: respx.MockRouter) -> None:
+    hostile = Reply({"message": "no\x1b[31m \u202e\x07 way"}, 422)
+    serve(services, replies(repository=hostile))
+    result = run("django-x")
+    assert "\x1b" not in result.stderr
+    assert "no�[31m �� way" in result.stderr
+
+
+def test_the_version_is_shown() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"pkgharvest {__version__}\n")
+
+
+def process(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "pkgharvest", *arguments], **options)
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    with process(
+        *("fetch", "--replay", "demo", "--catalog", "django-ltree", "django-pghistory", "-q"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the machine has no full device")
+def test_a_full_device_is_exit_7() -> None:
+    with (
+        Path("/dev/full").open("wb") as full,
+        process(
+            "fetch", "--replay", "demo", "django-pghistory", stdout=full, stderr=subprocess.PIPE
+        ) as running,
+    ):
+        assert running.stderr is not None
+        told = running.stderr.read().decode()
+    assert running.returncode == 7
+    assert told == "error: the standard output cannot be written: No space left on device\n"
+
+
+def test_an_interrupt_is_exit_130_and_leaves_the_old_file(tmp_path: Path) -> None:
+    output = tmp_path / "x.json"
+    output.write_text("old")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with process(
+            *("fetch", "-o", str(output), "django-x"),
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "PKGHARVEST_PYPI_URL": address},
+        ) as running:
+            assert running.stderr is not None
+            connection, _ = silent.accept()
+            running.send_signal(signal.SIGINT)
+            told = running.stderr.read().decode()
+            connection.close()
+    assert (running.returncode, told) == (130, "error: interrupted\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.json", "old")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file descriptors are closed as POSIX does")
+@pytest.mark.parametrize(
+    ("closing", "code"), [(">&-", 7), ("2>&-", 0), ("<&-", 0), (">&- 2>&- <&-", 7)], ids=str
+)
+def test_closed_standard_streams_are_no_reason_for_a_traceback(closing: str, code: int) -> None:
+    command = f"{sys.executable} -m pkgharvest fetch --replay demo --catalog django-ltree {closing}"
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert run.returncode == code
+    assert "Traceback" not in run.stderr
+
+
+def test_a_recorded_run_replays_to_the_same_bytes_and_lines(
+    services: respx.MockRouter, tmp_path: Path, marked_token: str
+) -> None:
+    serve(services, replies(project=Reply(b"<html>", 200)))
+    archive = str(tmp_path / "run.har")
+    targets = ["django-x", "https://github.com/ann/django-x", "no-such"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asyncio.sleep", _no_sleep)
+        first = run(*targets, "--catalog", "--record", archive, GITHUB_TOKEN=marked_token)
+    services.clear()
+    again = run(*targets, "--catalog", "--replay", archive)
+    assert first.exit_code == again.exit_code == 3
+    assert first.stdout_bytes == again.stdout_bytes != b""
+    assert first.stderr.splitlines()[:-1] == again.stderr.splitlines()[:-1]
+
+
+def test_what_was_recorded_until_an_error_is_a_whole_archive(
+    services: respx.MockRouter, tmp_path: Path
+) -> None:
+    serve(services, replies())
+    archive = tmp_path / "run.har"
+    assert run("django-x", "--record", str(archive), "-o", "/dev/full").exit_code == 7
+    assert len(json.loads(archive.read_bytes())["log"]["entries"]) == 4

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from pkgharvest.errors import SettingError
+from pkgharvest.net.message import Token
+from pkgharvest.settings import Settings, TokenSettingError
+
+ADDRESSES = {
+    "github_url": "PKGHARVEST_GITHUB_URL",
+    "pypi_url": "PKGHARVEST_PYPI_URL",
+    "catalog_url": "PKGHARVEST_CATALOG_URL",
+}
+
+
+def test_without_an_environment_the_defaults_hold() -> None:
+    settings = Settings.from_environment({})
+    assert {field.name: getattr(settings, field.name) for field in fields(settings)} == {
+        "github_url": "https://api.github.com",
+        "pypi_url": "https://pypi.python.org",
+        "catalog_url": "https://djangopackages.org",
+        "token": None,
+        "timezone": "America/New_York",
+        "max_wait": 60.0,
+        "catalog": False,
+        "record": None,
+        "replay": None,
+    }
+
+
+@pytest.mark.parametrize(("name", "variable"), ADDRESSES.items())
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("https://pypi.example", "https://pypi.example"),
+        ("https://pypi.example/", "https://pypi.example"),
+        ("https://pypi.example//", "https://pypi.example"),
+        ("https://github.example/api/v3/", "https://github.example/api/v3"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000/", "http://[::1]:8000"),
+    ],
+)
+def test_an_address_comes_from_its_variable(name: str, variable: str, value: str, address: str) -> None:
+    settings = Settings.from_environment({variable: value, "PATH": "/bin"})
+    assert settings == Settings(**{name: address})  # type: ignore[arg-type]  # names of fields
+
+
+@pytest.mark.parametrize("variable", [*ADDRESSES.values(), "GITHUB_TOKEN", "GH_TOKEN"])
+def test_an_empty_variable_is_none(variable: str) -> None:
+    assert Settings.from_environment({variable: ""}) == Settings()
+
+
+BAD_ADDRESSES = [
+    "pypi.example",
+    "pypi.example:8080",
+    "//pypi.example",
+    "/pypi",
+    "/",
+    "ftp://pypi.example",
+    "file:///srv/pypi",
+    "https://",
+    "https:pypi.example",
+    "https:///simple",
+    "https://pypi.example:port",
+    "https://pypi.example:99999",
+    "https://pypi.example:-1",
+    "https://[::1",
+    "https://pypi.example?mirror=1",
+    "https://pypi.example/?",
+    "https://pypi.example/#top",
+    "https://pypi.example/#",
+    "https://user@pypi.example",
+    "https://user:hidden@pypi.example",
+    "https://:hidden@pypi.example",
+    "https://hidden@pypi.example:port",
+    "https://user:hidden/word@pypi.example",
+    "user:hidden@pypi.example",
+    "hidden@pypi.example",
+    "https://pypi .example",
+    "https://pypi.exa\nmple",
+    "https://pypi.example\x00",
+    "https://pypi.example\\@other.example",
+]
+
+
+@pytest.mark.parametrize(("name", "variable"), ADDRESSES.items())
+@pytest.mark.parametrize("value", BAD_ADDRESSES, ids=repr)
+def test_a_bad_address_is_told_by_its_variable_and_without_credentials(
+    name: str, variable: str, value: str
+) -> None:
+    changes: dict[str, Any] = {name: value}
+    for make in (partial(Settings.from_environment, {variable: value}), partial(Settings, **changes)):
+        with pytest.raises(SettingError) as caught:
+            make()
+        message = str(caught.value)
+        assert message.startswith(variable)
+        assert "hidden" not in message
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("environment", "source"),
+    [
+        ({"GITHUB_TOKEN": "one"}, "GITHUB_TOKEN"),
+        ({"GH_TOKEN": "one"}, "GH_TOKEN"),
+        ({"GITHUB_TOKEN": "one", "GH_TOKEN": "two"}, "GITHUB_TOKEN"),
+        ({"GITHUB_TOKEN": "", "GH_TOKEN": "one"}, "GH_TOKEN"),
+        ({"GITHUB_TOKEN": " \n", "GH_TOKEN": "one"}, "GH_TOKEN"),
+        ({"GITHUB_TOKEN": "one", "GH_TOKEN": "t w o"}, "GITHUB_TOKEN"),
+        ({"GITHUB_TOKEN": "  one\r\n"}, "GITHUB_TOKEN"),
+        ({"GH_TOKEN": "\tone\n"}, "GH_TOKEN"),
+    ],
+    ids=repr,
+)
+def test_the_token_comes_from_the_first_variable_that_holds_one(
+    environment: dict[str, str], source: str
+) -> None:
+    token = Settings.from_environment(environment).token
+    assert token is not None
+    assert (token.reveal(), token.source) == ("one", source)
+
+
+@pytest.mark.parametrize(
+    "environment", [{"GITHUB_TOKEN": " "}, {"GITHUB_TOKEN": "\n", "GH_TOKEN": ""}], ids=repr
+)
+def test_a_token_of_spaces_is_none(environment: dict[str, str]) -> None:
+    assert Settings.from_environment(environment).token is None
+
+
+@pytest.mark.parametrize(
+    "value", ["ghp_abcDEF123", "github_pat_11AB_cd", "v1.0a-b", "gho_/+=~:;!#$%&()*,<>?@[]^{|}"]
+)
+def test_visible_ascii_is_a_token(value: str) -> None:
+    token = Settings.from_environment({"GITHUB_TOKEN": value}).token
+    assert token is not None
+    assert token.reveal() == value
+
+
+@pytest.mark.parametrize("variable", ["GITHUB_TOKEN", "GH_TOKEN"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{}\n{}",
+        "{}\r\nX-Header: {}",
+        "{} {}",
+        "{}\t{}",
+        '"{}"',
+        "'{}'",
+        "`{}`",
+        "{}ä",
+        "{}\x00",
+        "{}\x7f",
+        "{}\u200b",
+    ],
+)
+def test_what_is_no_token_is_told_without_its_value(variable: str, value: str, marked_token: str) -> None:
+    with pytest.raises(TokenSettingError) as caught:
+        Settings.from_environment({variable: value.replace("{}", marked_token)})
+    message = str(caught.value)
+    assert message.startswith(f"{variable} ")
+    assert marked_token not in message
+    assert "\n" not in message
+    assert caught.value.reason == "bad-token"
+
+
+def test_no_form_of_the_settings_shows_the_token(marked_token: str) -> None:
+    settings = Settings.from_environment({"GH_TOKEN": marked_token})
+    assert (
+        marked_token not in f"{settings} {settings!r} {settings.token} {settings.token!r} {[settings.token]}"
+    )
+    assert "<token from GH_TOKEN>" in repr(settings)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Asia/Kathmandu"])
+def test_a_time_zone_is_found_by_its_name(zone: str) -> None:
+    assert Settings(timezone=zone).zone == ZoneInfo(zone)
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "",
+        ".",
+        "Mars/Olympus_Mons",
+        "America",
+        "../etc/passwd",
+        "/etc/localtime",
+        "a\0b",
+        "ä",
+        "z" * 300,
+        "UTC\n",
+    ],
+    ids=repr,
+)
+def test_what_is_no_time_zone_is_told(zone: str) -> None:
+    with pytest.raises(SettingError, match="is no time zone"):
+        Settings(timezone=zone)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 60, 86400 * 365])
+def test_a_number_of_seconds_is_a_patience(seconds: float) -> None:
+    assert Settings(max_wait=seconds).max_wait == seconds
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), float("-inf"), -1, -0.001])
+def test_no_number_of_seconds_is_no_patience(seconds: float) -> None:
+    with pytest.raises(SettingError, match="max_wait"):
+        Settings(max_wait=seconds)
+
+
+def test_a_run_is_not_recorded_and_replayed_at_once() -> None:
+    with pytest.raises(SettingError, match="recorded and replayed at once"):
+        Settings(record=Path("a.har"), replay="demo")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "catalog"),
+    [
+        ({}, set(), set()),
+        ({"github_url": "https://GitHub.Example/api/v3"}, {"github.example"}, set()),
+        ({"catalog_url": "http://127.0.0.1:8000/catalog"}, set(), {"127.0.0.1"}),
+    ],
+    ids=repr,
+)
+def test_the_hosts_of_the_addresses_are_known_beside_the_usual_ones(
+    changes: dict[str, Any], code: set[str], catalog: set[str]
+) -> None:
+    hosts = Settings(**changes).hosts
+    assert hosts.code == {"github.com", "api.github.com"} | code
+    assert hosts.catalog == {"djangopackages.org"} | catalog
+
+
+def test_settings_do_not_change() -> None:
+    settings = Settings()
+    with pytest.raises(FrozenInstanceError):
+        settings.max_wait = 1  # type: ignore[misc]  # that is the point
+
+
+def test_settings_with_the_same_token_are_told_apart_by_what_they_hold() -> None:
+    token = Token("one", "GITHUB_TOKEN")
+    assert Settings(token=token) == Settings(token=token)
+    assert Settings(token=token) != Settings()
