@@ -532,3 +532,22 @@ def test_any_other_status_is_a_refusal(status: int) -> None:
     error = error_of(answer(b"no\x07", status))
     assert type(error) is RefusedError
     assert error.message == f"pypi.example answered {status} for the project 'django-x': 'no\ufffd'"
+
+
+@pytest.mark.parametrize(
+    ("urls", "full_name"),
+    [
+        (
+            {"Documentation": "https://github.com/o/docs", "Bug Tracker": "https://github.com/o/r/issues"},
+            "o/r",
+        ),
+        ({"Source": "https://gitlab.com/o/r", "Based on": "https://github.com/other/thing"}, None),
+        ({"Source": "https://gitlab.com/o/r", "Repository": "https://github.com/o/r"}, "o/r"),
+        ({"Homepage": "https://github.com/o/home", "Code (GitHub)": "https://github.com/o/r"}, "o/r"),
+        ({"Homepage": "https://github.com/o/home", "Project on GitHub": "https://github.com/o/r"}, "o/r"),
+        ({"Buy me a coffee": "https://github.com/o/me"}, None),
+    ],
+)
+def test_labels_that_mislead_do_not(urls: dict[str, str], full_name: str | None) -> None:
+    found = repository_of(Project("x", "1", project_urls=dict(urls)), Hosts())
+    assert (found and found.repository.full_name) == full_name

@@ -232,7 +232,7 @@ def test_the_hosts_of_the_addresses_are_known_beside_the_usual_ones(
     changes: dict[str, Any], code: set[str], catalog: set[str]
 ) -> None:
     hosts = Settings(**changes).hosts
-    assert hosts.code == {"github.com", "api.github.com"} | code
+    assert hosts.code == {"github.com", "api.github.com", "ssh.github.com"} | code
     assert hosts.catalog == {"djangopackages.org"} | catalog
 
 

@@ -36,7 +36,7 @@ class Settings:
     catalog_url: str = "https://djangopackages.org"
     """Where Django Packages lives."""
     token: Token | None = None
-    """For GitHub alone."""
+    """For GitHub alone; a text is taken as one."""
     timezone: str = "America/New_York"
     """The zone that times are written in; the site's own by default."""
     max_wait: float = 60.0
@@ -50,6 +50,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the values."""
+        if isinstance(self.token, str):
+            object.__setattr__(self, "token", _checked_token(self.token, "Settings"))
         for name in ("github_url", "pypi_url", "catalog_url"):
             _check_address(name, getattr(self, name))
         if not 0 <= self.max_wait < float("inf"):
@@ -113,14 +115,16 @@ def _check_address(name: str, url: str) -> None:
 
 def _token(environment: Mapping[str, str]) -> Token | None:
     for variable in _TOKEN_VARIABLES:
-        value = environment.get(variable, "").strip()
-        if not value:
-            continue
-        if not _TOKEN.fullmatch(value):
-            message = f"{variable} holds characters that are in no token: a space, a quote, or no ASCII"
-            raise TokenSettingError(message, "Set it again")
-        return Token(value, variable)
+        if value := environment.get(variable, "").strip():
+            return _checked_token(value, variable)
     return None
+
+
+def _checked_token(value: str, source: str) -> Token:
+    if not _TOKEN.fullmatch(value):
+        message = f"{source} holds characters that are in no token: a space, a quote, or no ASCII"
+        raise TokenSettingError(message, "Set it again")
+    return Token(value, source)
 
 
 class TokenSettingError(SettingError):

@@ -26,6 +26,7 @@ _OWNER = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}", re.IGNORECASE | re.ASCII)
 _REPOSITORY_NAME = re.compile(r"(?!\.{1,2}$)[a-z0-9._-]{1,100}", re.IGNORECASE | re.ASCII)
 # git's own short form; digits after the colon are a port, not a path.
 _SCP_LIKE = re.compile(r"(?:(?P<user>[\w.-]+)@)?(?P<host>[\w-]+(?:\.[\w-]+)+):(?!\d+(?:/|$))/?(?P<path>.+)")
+_MIXED = re.compile(r"^((?:git\+)?ssh://[^/?#]*):(?!\d*(?:/|$))")
 _BARE_HOST = re.compile(r"(?:[^/?#\s]*@)?[\w-]+(?:\.[\w-]+)+(?::\d+)?/", re.ASCII)
 # ``git@`` is an account of the host, not a secret.
 _CREDENTIALS = re.compile(r"(^(?:[^/?#@:]*:/+)*/*)(?!git@[^@/?#]*(?:[/?#]|$))[^/?#]*@")
@@ -51,7 +52,7 @@ OTHER_FORGES = frozenset(
 class Hosts:
     """Host names by what lives there; PyPI and its mirrors are known by a name that begins with ``pypi.``."""
 
-    code: frozenset[str] = frozenset({"github.com", "api.github.com"})
+    code: frozenset[str] = frozenset({"github.com", "api.github.com", "ssh.github.com"})
     catalog: frozenset[str] = frozenset({"djangopackages.org"})
 
 
@@ -164,6 +165,14 @@ def parse_repository(url: str, hosts: Hosts = DEFAULT_HOSTS) -> Repository | Non
     return target.repository if isinstance(target, RepositoryTarget) else None
 
 
+def is_on_other_forge(url: str) -> bool:
+    """Tell whether a URL from elsewhere leads to a code host that is not read."""
+    try:
+        return _host(urlsplit(url)) in OTHER_FORGES
+    except ValueError:
+        return False
+
+
 def parse_project(url: str) -> NormalizedName | None:
     """Return the project that a URL of PyPI or of a mirror names, None if it names none."""
     try:
@@ -194,7 +203,10 @@ def _parse_name(text: str) -> PackageTarget:
 def _split_url(text: str, hosts: Hosts) -> SplitResult | None:
     """Return the parts of a URL, of ``user@host:path``, or of a URL without its scheme; else None."""
     if "://" in text:
-        url = text
+        # ssh://git@host:owner/name mixes git's two forms, and is common all the same.
+        url = _MIXED.sub(r"\1/", text)
+    elif text.startswith("//"):
+        url = f"https:{text}"
     elif match := _SCP_LIKE.fullmatch(text):
         user = f"{match['user']}@" if match["user"] else ""
         url = f"ssh://{user}{match['host']}/{match['path']}"
@@ -215,10 +227,11 @@ def _split_url(text: str, hosts: Hosts) -> SplitResult | None:
 
 
 def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Target:
-    shown = _without_credentials(text)
+    plain = _without_credentials(text)
+    shown = re.split("[?#]", plain, maxsplit=1)[0]  # a query can hold a token
     if split.scheme.lower() not in _SCHEMES:
         raise TargetError(f"{_shown(shown)}: {split.scheme}:// is no scheme of a repository or package")
-    warnings = () if shown == text else ("the credentials in the URL were dropped",)
+    warnings = () if plain == text else ("the credentials in the URL were dropped",)
     host = _host(split)
     catalog = _CATALOG_PATH.search(split.path) if host in hosts.catalog else None
     if catalog:
@@ -268,7 +281,9 @@ def _repository_in(shown: str, host: str, split: SplitResult) -> Repository:
     is_api = host.startswith("api.")
     if segments[:2] == ["api", "v3"]:
         is_api, segments = True, segments[2:]
-    if is_api and segments[:1] == ["repos"]:
+    if is_api:
+        if segments[:1] != ["repos"]:
+            raise TargetError(f"{_shown(shown)} names no repository by owner and name")
         segments = segments[1:]
     if not segments:
         raise TargetError(f"{_shown(shown)} names no repository", "Give the URL with owner and name")
@@ -283,7 +298,7 @@ def _repository_in(shown: str, host: str, split: SplitResult) -> Repository:
     name = segments[1].partition("@")[0].removesuffix(".git")
     if not _OWNER.fullmatch(owner) or not _REPOSITORY_NAME.fullmatch(name):
         raise TargetError(f"{_shown(shown)}: {_shown(f'{owner}/{name}')} is no name of a repository")
-    return Repository(owner, name, host.removeprefix("api."))
+    return Repository(owner, name, re.sub(r"^(?:api|ssh)\.", "", host))
 
 
 def _segments(split: SplitResult) -> list[str]:

@@ -267,9 +267,10 @@ def problem(response: Response, what: str, token: Token | None) -> UpstreamError
         token: the token that was sent, for the name of the variable it came from.
     """
     if response.status == HTTPStatus.UNAUTHORIZED:
-        source = token.source if token else "nowhere"
+        if token is None:
+            return TokenRefusedError(f"{response.host} wants a token", "Set GITHUB_TOKEN")
         return TokenRefusedError(
-            f"{response.host} does not accept the token from {source}", "Renew or unset it"
+            f"{response.host} does not accept the token from {token.source}", "Renew or unset it"
         )
     if response.status in (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
         return _forbidden(response, what, token)

@@ -16,7 +16,7 @@ from packaging.utils import NormalizedName
 
 from pkgharvest.net.message import Request, Response
 from pkgharvest.sources import answers
-from pkgharvest.targets import Hosts, Repository, parse_repository
+from pkgharvest.targets import Hosts, Repository, is_on_other_forge, parse_repository
 
 NAME = "PyPI"
 
@@ -30,7 +30,12 @@ _SOURCE_TOO = frozenset(
 _HOMEPAGE = frozenset(
     {"homepage", "home", "homepageurl", "projecthomepage", "projectpage", "projecturl", "url", "website"}
 )
-_FUNDING = frozenset({"funding", "sponsor", "sponsors", "donate", "donation", "donations"})
+_TRACKER = frozenset(
+    """bugs bugreports bugtracker changelog changes download downloadurl history issue issues issuetracker
+    releasenotes releases reportissues tracker whatsnew""".split()
+)
+# Parts of labels under which somebody asks for money, whose repository is theirs and not the package's.
+_FUNDING = ("fund", "sponsor", "donat", "coffee", "patreon")
 _DOCUMENTATION = frozenset({"documentation", "docs"})
 
 _IGNORED = str.maketrans("", "", string.punctuation + string.whitespace)
@@ -92,17 +97,21 @@ def repository_of(project: Project, hosts: Hosts) -> Found | None:
     """Return the repository that the project's URLs name, None if none of them does.
 
     Labels of the source come first, those of the specification before others that people use, then
-    homepages, then any other label but those of funding; among equals the project's own order
-    counts. A URL below a repository (``/tree/main/package``, ``/issues``) stands for it.
+    homepages, trackers and changelogs, then any other label but those of funding, documentation
+    last; among equals the project's own order counts. Where the source or the homepage is on a host
+    that is not read, only they count: another label would lead to another project. A URL below a
+    repository (``/tree/main/package``, ``/issues``) stands for it.
     """
     return next(repositories_of(project, hosts), None)
 
 
 def repositories_of(project: Project, hosts: Hosts) -> Iterator[Found]:
     """Yield every repository that the project's URLs name, the likeliest first."""
-    for _, rule, label, url in sorted(_ranked(project), key=lambda entry: entry[0]):
+    entries = sorted(_ranked(project), key=lambda entry: entry[0])
+    is_elsewhere = any(is_on_other_forge(url) for rank, _, _, url in entries if rank <= _HOMEPAGE_RANK)
+    for rank, rule, label, url in entries:
         repository = parse_repository(url, hosts)
-        if repository is not None:
+        if repository is not None and not (is_elsewhere and rank > _HOMEPAGE_RANK):
             yield Found(repository, rule, label)
 
 
@@ -116,9 +125,12 @@ def _ranked(project: Project) -> Iterator[tuple[int, str, str, str]]:
     fields = {"home_page": project.home_page, "download_url": project.download_url}
     for label, url in [*(project.project_urls or {}).items(), *fields.items()]:
         normalised = normalise_label(label)
-        if url and normalised not in _FUNDING:
+        if url and not any(part in normalised for part in _FUNDING):
             rank, rule = _rank(normalised)
             yield rank, rule, label, url
+
+
+_HOMEPAGE_RANK = 3
 
 
 def _rank(label: str) -> tuple[int, str]:
@@ -127,7 +139,11 @@ def _rank(label: str) -> tuple[int, str]:
         return 0, "source"
     if label in _SOURCE_TOO:
         return 1, "source"
-    # "GitHub: name-of-the-repository" is common, and so is "Source code (main branch)".
-    if label.startswith(("github", "source")):
+    # "GitHub: name-of-the-repository" is common, and so are "Code (GitHub)" and "Source code (main branch)".
+    if "github" in label or label.startswith(("code", "repo", "source")):
         return 2, "source"
-    return (3, "homepage") if label in _HOMEPAGE else (4, "other")
+    if label in _HOMEPAGE:
+        return _HOMEPAGE_RANK, "homepage"
+    if label in _TRACKER:
+        return 4, "other"
+    return (6 if label in _DOCUMENTATION else 5), "other"
