@@ -172,12 +172,13 @@ async def test_a_rate_limit_between_failures_gives_no_new_attempts() -> None:
     assert len(run.upstream.asked) == 5  # four that met the failure, one that met the limit
 
 
-async def test_a_rate_limit_between_failures_gives_no_new_time() -> None:
+async def test_a_host_that_is_unavailable_until_later_is_left_alone_by_all() -> None:
     busy = Reply(503, retry_after="40")
-    run = Run({f"{HERE}/a": [busy, Reply(429, retry_after="1"), busy, Reply(200, "too late")]})
-    with pytest.raises(UnavailableError):
-        await run.values(f"{HERE}/a")
-    assert run.clock.sleeps == [40, 1]
+    run = Run({f"{HERE}/a": [busy, Reply(429, retry_after="1"), busy], f"{HERE}/b": [Reply(200, "yes")]})
+    for path in ("a", "b"):
+        with pytest.raises(RateLimitedError, match="--max-wait 81"):
+            await run.values(f"{HERE}/{path}")
+    assert (run.clock.sleeps, run.upstream.asked) == ([40, 1], [f"{HERE}/a"] * 3)
 
 
 async def test_a_rate_limit_longer_than_patience_stops_the_service() -> None:

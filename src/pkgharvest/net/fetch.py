@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from pkgharvest.errors import RateLimitedError, RedirectError, TokenRefusedError
+from pkgharvest.errors import RateLimitedError, RedirectError, TokenRefusedError, UnavailableError
 from pkgharvest.net.clock import Clock
 from pkgharvest.net.message import Answer, Exchange, Request, Response, host_of, moved, origin_of
 from pkgharvest.net.quota import Gate, Patience
@@ -25,7 +25,7 @@ _HOPS = 5
 class Fetcher:
     """A `Fetch` over an `Exchange`: what one run asks goes through one of these."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the rules of the line, by name
         self,
         exchange: Exchange,
         clock: Clock,
@@ -33,6 +33,7 @@ class Fetcher:
         policy: RetryPolicy,
         patience: Patience,
         at_once: Mapping[str, int],
+        replaying: bool = False,
     ) -> None:
         """Take what sends a request once, and the rules.
 
@@ -42,12 +43,14 @@ class Fetcher:
             policy: what is asked again.
             patience: how long the run may wait for rate limits.
             at_once: how many requests may be under way to a service; one by one where it is not named.
+            replaying: see `Gate`.
         """
         self._exchange = exchange
         self._clock = clock
         self._policy = policy
         self._patience = patience
         self._at_once = at_once
+        self._replaying = replaying
         self._moved: dict[tuple[str, str], str] = {}
         self.gates: dict[str, Gate] = {}
         """The gates of the services that were asked, by their names."""
@@ -67,6 +70,10 @@ class Fetcher:
         except RateLimitedError as error:
             gate.close(error)
             raise _GateClosedError from error
+        except UnavailableError as error:
+            if error.after is not None:  # all are told to wait, not this request alone
+                gate.close(RateLimitedError(error.message, error.advice, wait=error.after))
+            raise
         except TokenRefusedError as error:
             gate.shut(error)
         gate.praise()
@@ -111,7 +118,9 @@ class Fetcher:
     def _gate(self, service: str) -> Gate:
         if service not in self.gates:
             at_once = self._at_once.get(service, 1)
-            self.gates[service] = Gate(service, self._clock, self._patience, at_once=at_once)
+            self.gates[service] = Gate(
+                service, self._clock, self._patience, at_once=at_once, replaying=self._replaying
+            )
         return self.gates[service]
 
 

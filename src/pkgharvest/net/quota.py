@@ -54,8 +54,19 @@ class Patience:
 class Gate:
     """What all requests to one service pass."""
 
-    def __init__(self, service: str, clock: Clock, patience: Patience, *, at_once: int) -> None:
-        """Take the service's name, and how many requests may be under way at once."""
+    def __init__(
+        self, service: str, clock: Clock, patience: Patience, *, at_once: int, replaying: bool = False
+    ) -> None:
+        """Take the service's name, the time, and the rules.
+
+        Args:
+            service: the name, for messages.
+            clock: the time, and the sleep.
+            patience: the run's, shared by all gates.
+            at_once: how many requests may be under way.
+            replaying: let requests pass though the gate is shut: in the run that was recorded some
+                had passed before, and they are found in the recording.
+        """
         self.service = service
         self.quota: Quota | None = None
         """As the newest answer told, None if none did."""
@@ -66,6 +77,7 @@ class Gate:
         self._slots = asyncio.Semaphore(at_once)
         self._open_at = 0.0
         self._silent_waits = 0
+        self._replaying = replaying
         self._shut: UpstreamError | None = None
 
     @asynccontextmanager
@@ -78,7 +90,7 @@ class Gate:
         async with self._slots:
             while (wait := self._open_at - self._clock.monotonic()) > 0 and self._shut is None:
                 await self._clock.sleep(wait)
-            if self._shut is not None:
+            if self._shut is not None and not self._replaying:
                 raise self._shut
             self.sent += 1
             yield
