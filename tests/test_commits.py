@@ -6,9 +6,15 @@ from typing import Any
 import pytest
 
 from pkgharvest.commits import PAGES_AT_MOST, commits_over_52, last_commit
-from pkgharvest.errors import MalformedError, NotReadyError
+from pkgharvest.errors import (
+    MalformedError,
+    NotReadyError,
+    RateLimitedError,
+    TokenRefusedError,
+    UpstreamError,
+)
 from pkgharvest.sources.github import CommitPage, GitHub
-from pkgharvest.visit import Visit
+from pkgharvest.visit import Ending, Visit
 from pkgharvest.weeks import weekly_counts
 from services import GITHUB, NOW, FakeFetch, Reply, commit, commits
 
@@ -39,7 +45,7 @@ def history(ages: list[timedelta], *, size: int = 100) -> dict[str, Reply | Exce
 async def counted(table: dict[str, Reply | Exception]) -> tuple[list[int], list[str]]:
     fetch = FakeFetch(table)
     github = GitHub(GITHUB)
-    ask = Visit(fetch)
+    ask = Visit(fetch, Ending())
     page = await ask(github.commits(NAME))
     counts_at = await commits_over_52(github, NAME, page, ask)
     return counts_at(NOW), fetch.asked
@@ -146,4 +152,17 @@ def test_a_newest_commit_without_a_date_is_an_error() -> None:
 
 def test_nothing_has_been_answered_before_the_first_request() -> None:
     with pytest.raises(LookupError):
-        _ = Visit(FakeFetch({})).latest
+        _ = Visit(FakeFetch({}), Ending()).latest
+
+
+@pytest.mark.parametrize("broken", [Reply({}, 500), Reply({}), Reply({"all": [1]}), Reply({}, 404)])
+async def test_statistics_that_fail_leave_the_counting_to_us(broken: Reply) -> None:
+    ages = [number * HOUR for number in range(450)]
+    counts, asked = await counted(history(ages) | {STATISTICS: broken})
+    assert (counts, len(asked)) == (expected(ages), 6)
+
+
+@pytest.mark.parametrize("error", [RateLimitedError("wait"), TokenRefusedError("no")])
+async def test_statistics_do_not_hide_what_ends_the_run(error: UpstreamError) -> None:
+    with pytest.raises(type(error)):
+        await counted(history([number * HOUR for number in range(450)]) | {STATISTICS: error})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from pkgharvest.sources.catalog import Catalog
 from pkgharvest.sources.github import GitHub
 from pkgharvest.sources.pypi import PyPI
 from pkgharvest.targets import DEFAULT_HOSTS, Target, parse_target
+from pkgharvest.visit import Ending
 from services import (
     CATALOG,
     GITHUB,
@@ -56,7 +58,7 @@ async def harvested(
     catalog: bool = False,
     base: Iterable[Record] = (),
 ) -> Harvested | Failure:
-    return await harvester(FakeFetch(table), catalog=catalog, base=base).one(parse_target(target))
+    return await harvester(FakeFetch(table), catalog=catalog, base=base).one(parse_target(target), Ending())
 
 
 def base_record(**fields: Any) -> Record:
@@ -87,7 +89,7 @@ EXPECTED = Record(
 
 async def test_a_slug_gives_the_whole_record() -> None:
     fetch = FakeFetch(replies())
-    result = await harvester(fetch).one(parse_target("django-x"))
+    result = await harvester(fetch).one(parse_target("django-x"), Ending())
     assert result == Harvested("django-x", EXPECTED, 7, "source: Source", None, archived=False, warnings=())
     assert fetch.asked == [
         f"{PYPI}/pypi/django-x/json",
@@ -130,7 +132,7 @@ async def test_a_slug_of_digits_does_not_take_the_package_of_that_number() -> No
 
 async def test_the_catalog_is_asked_for_the_normalised_name_too() -> None:
     fetch = FakeFetch(replies())
-    result = await harvester(fetch, catalog=True).one(parse_target("django_x"))
+    result = await harvester(fetch, catalog=True).one(parse_target("django_x"), Ending())
     assert isinstance(result, Harvested)
     assert (result.slug, result.record.id) == ("django-x", 99)
     assert fetch.asked[:2] == [f"{CATALOG}/api/v4/packages/{key}/" for key in ("django_x", "django-x")]
@@ -252,7 +254,7 @@ async def test_a_repository_that_is_not_on_pypi_gives_a_record_without_version()
 
 async def test_a_repository_url_takes_the_catalogs_record_of_its_name_only_if_it_is_the_same() -> None:
     same = await harvested(replies(), "https://github.com/ann/django-x", catalog=True)
-    other = Reply(catalog_record(repo_url="https://github.com/eve/django-x"))
+    other = Reply(catalog_record(repo_url="https://github.com/eve/django-x", pypi_url=""))
     different = await harvested(replies(catalog=other), "https://github.com/ann/django-x", catalog=True)
     assert isinstance(same, Harvested)
     assert isinstance(different, Harvested)
@@ -347,6 +349,36 @@ async def test_the_same_package_twice_is_one_record_and_a_note() -> None:
     assert by_url == Skipped("https://github.com/ann/django-x", "django-x", note)
 
 
+async def test_two_repositories_with_one_slug_are_not_one_package() -> None:
+    table = replies(project=Reply({}, 404))
+    fork = f"{GITHUB}/repos/eve/django-x"
+    table |= {fork: repository("eve/django-x", id=8), f"{fork}/commits?per_page=100": commits()}
+    table |= {f"{fork}/contributors?per_page=100": contributors()}
+    first, second = await all_of(
+        FakeFetch(table), "https://github.com/ann/django-x", "https://github.com/eve/django-x"
+    )
+    assert isinstance(first, Harvested)
+    assert isinstance(second, Failure)
+    assert str(second.error) == (
+        "its slug 'django-x' is that of https://github.com/ann/django-x, which is another repository. "
+        "Harvest them apart"
+    )
+
+
+@pytest.mark.parametrize("catalog", [True, False])
+async def test_the_present_address_of_a_moved_repository_finds_its_record(catalog: bool) -> None:
+    old = catalog_record(repo_url="https://github.com/old/django-x")
+    base = [] if catalog else [msgspec.convert(old, Record)]
+    fetch = FakeFetch(replies(catalog=Reply(old)))
+    result = await harvester(fetch, catalog=catalog, base=base).one(
+        parse_target("https://github.com/ann/django-x"), Ending()
+    )
+    assert isinstance(result, Harvested)
+    assert (result.record.id, result.record.repo_url) == (99, "https://github.com/old/django-x")
+    assert result.warnings == ("the repository has moved to https://github.com/ann/django-x",)
+    assert fetch.asked.count(f"{PYPI}/pypi/django-x/json") == 1
+
+
 async def test_one_failing_target_does_not_stop_the_others() -> None:
     results = await all_of(FakeFetch(replies()), "no-such", "django-x", "no-such-either")
     assert [type(result) for result in results] == [Failure, Harvested, Failure]
@@ -359,6 +391,15 @@ async def test_what_ends_the_run_fails_the_rest_without_asking(error: Pkgharvest
     assert len(results) == 10
     assert [result.error for result in results[3:] if isinstance(result, Failure)] == [error] * 7
     assert len(fetch.asked) <= 4
+
+
+async def test_a_replay_goes_on_to_what_had_been_answered_before_the_run_ended() -> None:
+    table = replies(project=Reply({}, 404))
+    table[f"{GITHUB}/repos/zoe/first"] = RateLimitedError("wait")
+    replayed = dataclasses.replace(harvester(FakeFetch(table)), replaying=True)
+    targets = [parse_target(f"https://github.com/{name}") for name in ("zoe/first", "ann/django-x")]
+    results = [result async for result in replayed.all(targets, ahead=0)]
+    assert [type(result) for result in results] == [Failure, Harvested]
 
 
 async def test_failures_among_the_targets_are_passed_on() -> None:

@@ -36,6 +36,10 @@ class Bases:
                 keys = [f"repository:{target.repository.key}"]
         return next((self._records[key] for key in keys if key in self._records), None)
 
+    def of_slug(self, slug: str) -> Record | None:
+        """Return the record of a slug, None if there is none."""
+        return self._records.get(f"slug:{slug}")
+
 
 def _keys(record: Record, hosts: Hosts) -> Iterable[str]:
     yield f"slug:{record.slug}"

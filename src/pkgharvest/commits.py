@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 
-from pkgharvest.errors import MalformedError, NotReadyError
+from pkgharvest.errors import (
+    MalformedError,
+    NotReadyError,
+    RateLimitedError,
+    TokenRefusedError,
+    UpstreamError,
+)
 from pkgharvest.sources.github import Commit, CommitPage, GitHub
 from pkgharvest.visit import Visit
 from pkgharvest.weeks import weekly_counts, window
@@ -47,8 +52,8 @@ async def commits_over_52(github: GitHub, full_name: str, page: CommitPage, ask:
     while page.next_url and not _covers(page.commits, window(ask.latest)[0]):
         if not asked and _pages_needed(commits, read, page.pages, ask.latest) > PAGES_COUNTED:
             asked = True
-            with suppress(NotReadyError):
-                counts = await ask(github.participation(full_name))
+            counts = await _participation(github, full_name, ask)
+            if counts is not None:
                 return lambda _: counts
         if read == PAGES_AT_MOST:
             message = f"{full_name} has more than {len(commits)} commits in the last 52 weeks to count"
@@ -59,6 +64,16 @@ async def commits_over_52(github: GitHub, full_name: str, page: CommitPage, ask:
     # A push between two pages shifts commits to the next one: each counts once.
     dates = {commit.sha: commit.authored for commit in commits}
     return lambda moment: weekly_counts(filter(None, dates.values()), moment)
+
+
+async def _participation(github: GitHub, full_name: str, ask: Visit) -> list[int] | None:
+    """Return GitHub's own counts, None if it has none to give: they are a short cut, and counting goes on."""
+    try:
+        return await ask(github.participation(full_name))
+    except (RateLimitedError, TokenRefusedError):
+        raise
+    except UpstreamError:
+        return None
 
 
 def last_commit(page: CommitPage) -> datetime | None:

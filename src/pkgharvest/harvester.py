@@ -13,7 +13,7 @@ from datetime import tzinfo
 from typing import TypeVar
 
 from pkgharvest.commits import commits_over_52, last_commit
-from pkgharvest.errors import PkgharvestError, RateLimitedError, TokenRefusedError
+from pkgharvest.errors import PkgharvestError, RateLimitedError, TargetError, TokenRefusedError
 from pkgharvest.net.message import Fetch
 from pkgharvest.record import Findings, Record, combine
 from pkgharvest.resolve import Resolver
@@ -21,7 +21,7 @@ from pkgharvest.results import Failure, Harvested, Result, Skipped
 from pkgharvest.sources.github import Facts, GitHub
 from pkgharvest.sources.pypi import documentation_of
 from pkgharvest.targets import CatalogTarget, Repository, Target
-from pkgharvest.visit import Visit
+from pkgharvest.visit import Ending, Visit
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,6 +42,8 @@ class Harvester:
     github: GitHub
     zone: tzinfo
     """The time zone that the record's times are written in."""
+    replaying: bool = False
+    """Whether answers come from a recording."""
 
     async def all(self, targets: Iterable[Target | Failure], *, ahead: int) -> AsyncGenerator[Result]:
         """Yield a result for each target, in their order, as soon as it and those before it are done.
@@ -53,30 +55,24 @@ class Harvester:
             targets: what to harvest; failures among them are passed on.
             ahead: how many targets are worked on beyond the one that is next to come out.
         """
-        end: list[PkgharvestError] = []
+        ending = Ending(replaying=self.replaying)
 
         async def work(target: Target | Failure | Skipped) -> Result:
             if isinstance(target, Failure | Skipped):
                 return target
-            result = await self.one(target) if not end else _failure(target, end[0])
+            result = await self.one(target, ending)
             if isinstance(result, Failure) and isinstance(result.error, _ENDINGS):
-                end.append(result.error)
+                ending.note(result.error)
             return result
 
-        written: dict[str, str] = {}
+        written: dict[str, tuple[str, int]] = {}
         async for result in in_order(once(targets), work, ahead=ahead):
-            if isinstance(result, Harvested):
-                first = written.setdefault(result.slug, result.target)
-                yield (
-                    result if first is result.target else Skipped(result.target, result.slug, _same_as(first))
-                )
-            else:
-                yield result
+            yield _distinct(result, written) if isinstance(result, Harvested) else result
 
-    async def one(self, target: Target) -> Harvested | Failure:
+    async def one(self, target: Target, ending: Ending) -> Harvested | Failure:
         """Return the target's record, or why there is none."""
         try:
-            return await self._harvest(target, Visit(self.fetch))
+            return await self._harvest(target, Visit(self.fetch, ending))
         except PkgharvestError as error:
             return _failure(target, error)
 
@@ -88,7 +84,7 @@ class Harvester:
         page = await ask(self.github.commits(facts.full_name))
         counts_at = await commits_over_52(self.github, facts.full_name, page, ask)
         participants, missing = await self._participants(facts.full_name, subject.base, ask)
-        moved_to = facts.html_url if present.key != subject.repository.key else None
+        moved_to = facts.html_url if present.key != subject.known_as.key else None
         found = Findings(
             slug=subject.slug,
             fetched=ask.latest,
@@ -161,6 +157,18 @@ def once(targets: Iterable[Target | Failure]) -> Iterator[Target | Failure | Ski
                 seen[target.key] = target.text
         else:
             yield Skipped(target.text, None, _same_as(seen[target.key]))
+
+
+def _distinct(result: Harvested, written: dict[str, tuple[str, int]]) -> Result:
+    """Return the result, unless a record of that slug has been written, of this package or another."""
+    if result.slug not in written:
+        written[result.slug] = (result.target, result.repository_id)
+        return result
+    first, repository_id = written[result.slug]
+    if repository_id == result.repository_id:
+        return Skipped(result.target, result.slug, _same_as(first))
+    message = f"its slug {result.slug!r} is that of {first}, which is another repository"
+    return Failure(result.target, result.slug, TargetError(message, "Harvest them apart"))
 
 
 def _same_as(text: str) -> str:

@@ -32,6 +32,8 @@ class Subject:
     slug: str
     base: Record | None
     repository: Repository
+    known_as: Repository
+    """The repository that the record will name: the base's, which may have moved, else the same."""
     found: str
     """How the repository was found; see `Harvested`."""
     project_name: NormalizedName
@@ -65,22 +67,35 @@ class Resolver:
         slug = base.slug if base else _slug(target)
         named = parse_project(base.pypi_url) if base else None
         project_name = named or _likely_project(target, slug)
+        project: Project | None = None
         if isinstance(target, RepositoryTarget):
-            return Subject(
-                slug, base, target.repository, "target", project_name, None, named is None, warnings
-            )
-        if base and base.repo_url:
-            repository = self._repository(base.repo_url)
-            return Subject(slug, base, repository, origin, project_name, None, named is None, warnings)
-        project = await ask(self.pypi.project(project_name))
+            repository, how = target.repository, "target"
+        elif base and base.repo_url:
+            repository, how = self._repository(base.repo_url), origin
+        else:
+            project = await ask(self.pypi.project(project_name))
+            repository, how = self._named_by(project, project_name)
+        recorded = parse_repository(base.repo_url, self.hosts) if base else None
+        return Subject(
+            slug=slug,
+            base=base,
+            repository=repository,
+            known_as=recorded or repository,
+            found=how,
+            project_name=project_name,
+            project=project,
+            is_guess=named is None,
+            warnings=warnings,
+        )
+
+    def _named_by(self, project: Project, name: NormalizedName) -> tuple[Repository, str]:
         found = repository_of(project, self.hosts)
         if found is None:
             raise NoRepositoryError(
-                f"the project {project_name!r} names no repository on GitHub among its URLs on PyPI",
+                f"the project {name!r} names no repository on GitHub among its URLs on PyPI",
                 "Give the URL of its repository instead",
             )
-        how = f"{found.rule}: {found.label}"
-        return Subject(slug, base, found.repository, how, project_name, project, False, warnings)
+        return found.repository, f"{found.rule}: {found.label}"
 
     async def project(self, subject: Subject, present: Repository, ask: Visit) -> tuple[Project | None, str]:
         """Return what PyPI says of the package, and a warning or an empty text.
@@ -121,7 +136,7 @@ class Resolver:
 
     async def _base(self, target: Target, ask: Visit) -> tuple[Record | None, str, tuple[str, ...]]:
         """Return the base record, where it came from, and the target's warnings with those of the search."""
-        stored = self.bases.of(target)
+        stored = await self._stored(target, ask)
         if self.catalog is None:
             if stored is None and isinstance(target, CatalogTarget):
                 raise TargetError(
@@ -146,13 +161,21 @@ class Resolver:
             raise NotFoundError(f"the catalog has no package {target.number}")
         return stored, "base record", (*target.warnings, "the package is not in the catalog")
 
+    async def _stored(self, target: Target, ask: Visit) -> Record | None:
+        record = self.bases.of(target)
+        if record is None and isinstance(target, RepositoryTarget):
+            record = self.bases.of_slug(target.slug)
+            if record is not None and not await self._has_moved(target, record, ask):
+                return None
+        return record
+
     async def _ask_catalog(self, catalog: Catalog, target: Target, ask: Visit) -> Record | None:
         for key in _catalog_keys(target):
             try:
                 record = await ask(catalog.package(key))
             except NotFoundError:
                 continue
-            if self._is_of(target, record):
+            if self._is_of(target, record) or await self._has_moved(target, record, ask):
                 return record
         return None
 
@@ -166,6 +189,17 @@ class Resolver:
             case _:
                 repository = parse_repository(record.repo_url, self.hosts)
                 return repository is not None and repository.key == target.repository.key
+
+    async def _has_moved(self, target: Target, record: Record, ask: Visit) -> bool:
+        """Tell whether a record with another repository is the target's all the same: its project says so."""
+        name = parse_project(record.pypi_url)
+        if not isinstance(target, RepositoryTarget) or name is None:
+            return False
+        try:
+            project = await ask(self.pypi.project(name))
+        except NotFoundError:
+            return False
+        return target.repository.key in self._repositories(project)
 
     def _repository(self, url: str) -> Repository:
         repository = parse_repository(url, self.hosts)

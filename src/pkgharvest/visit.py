@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pkgharvest.net.message import Fetch, Request
+from pkgharvest.errors import PkgharvestError
+from pkgharvest.net.message import Answer, Fetch, Request
 
 T = TypeVar("T")
 
 
-class Visit:
-    """Fetches for one package, and remembers when the last answer came."""
+class Ending:
+    """What ended the run, if anything did: known to all visits, so that none goes on asking."""
 
-    def __init__(self, fetch: Fetch) -> None:
-        """Take what fetches."""
+    def __init__(self, *, replaying: bool = False) -> None:
+        """Begin with a run that goes on; a replay goes on to its end, with what was answered before."""
+        self._replaying = replaying
+        self._error: PkgharvestError | None = None
+
+    def note(self, error: PkgharvestError) -> None:
+        """End the run."""
+        self._error = self._error or error
+
+    def check(self) -> None:
+        """Raise what ended the run."""
+        if self._error is not None and not self._replaying:
+            raise self._error
+
+
+class Visit:
+    """Fetches for one package, each address once, and remembers when the last answer came."""
+
+    def __init__(self, fetch: Fetch, ending: Ending) -> None:
+        """Take what fetches, and what can end the run."""
         self._fetch = fetch
-        self._latest: datetime | None = None
+        self._ending = ending
+        self._answers: dict[str, Answer[Any]] = {}
 
     async def __call__(self, request: Request[T]) -> T:
-        """Return the judged answer; raises `UpstreamError`."""
-        answer = await self._fetch(request)
-        self._latest = max(self._latest or answer.received, answer.received)
+        """Return the judged answer.
+
+        Raises:
+            UpstreamError: there is none.
+            PkgharvestError: the run has ended.
+        """
+        self._ending.check()
+        if request.url not in self._answers:
+            self._answers[request.url] = await self._fetch(request)
+        answer: Answer[T] = self._answers[request.url]
         return answer.value
 
     @property
@@ -31,6 +58,6 @@ class Visit:
         Raises:
             LookupError: nothing has been answered yet.
         """
-        if self._latest is None:
+        if not self._answers:
             raise LookupError("nothing has been answered yet")
-        return self._latest
+        return max(answer.received for answer in self._answers.values())
