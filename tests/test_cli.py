@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from pkgharvest.cli import app
 from pkgharvest.version import __version__
-from services import PYPI, Reply, catalog_record, project, replies
+from services import GITHUB, PYPI, Reply, catalog_record, project, replies
 
 LIMIT = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "57", "x-ratelimit-reset": "1773850000"}
 
@@ -361,3 +361,43 @@ def test_what_was_recorded_until_an_error_is_a_whole_archive(
     archive = tmp_path / "run.har"
     assert run("django-x", "--record", str(archive), "-o", "/dev/full").exit_code == 7
     assert len(json.loads(archive.read_bytes())["log"]["entries"]) == 4
+
+
+def test_an_output_that_looks_like_a_folder_is_none_of_a_file(tmp_path: Path) -> None:
+    result = run("django-x", "-o", f"{tmp_path}/new/")
+    assert (result.exit_code, list(tmp_path.iterdir())) == (7, [])
+
+
+def test_output_and_recording_in_one_file_are_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "x")
+    assert run("django-x", "-o", path, "--record", path).exit_code == 2
+
+
+def test_a_recording_of_another_code_host_is_replayed_without_its_setting(
+    services: respx.MockRouter, tmp_path: Path
+) -> None:
+    host = "https://code.example"
+    table = {url.replace(GITHUB, f"{host}/api/v3"): reply for url, reply in replies().items()}
+    serve(services, table)
+    archive = str(tmp_path / "run.har")
+    target = f"{host}/ann/django-x"
+    first = run(target, "--record", archive, PKGHARVEST_GITHUB_URL=f"{host}/api/v3")
+    again = run(target, "--replay", archive)
+    assert (first.exit_code, first.stdout) == (0, again.stdout)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the machine has no full device")
+def test_a_stderr_that_cannot_be_written_does_not_stop_the_records() -> None:
+    with (
+        Path("/dev/full").open("wb") as full,
+        process("fetch", "--replay", "demo", "django-pghistory", "-v", stdout=-1, stderr=full) as running,
+    ):
+        assert running.stdout is not None
+        assert json.loads(running.stdout.read())["slug"] == "django-pghistory"
+    assert running.returncode == 0
+
+
+def test_a_pipe_is_written_by_its_name() -> None:
+    command = f"{sys.executable} -m pkgharvest fetch --replay demo -q django-pghistory -o /dev/stdout | cat"
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert json.loads(shown.stdout)["slug"] == "django-pghistory"

@@ -80,3 +80,13 @@ def test_the_systems_clock_tells_the_time_in_utc() -> None:
     before = datetime.now(UTC)
     assert before <= clock.now() <= datetime.now(UTC)
     assert clock.monotonic() <= clock.monotonic()
+
+
+def test_a_token_may_be_given_as_a_text_and_is_not_shown(marked_token: str) -> None:
+    settings = Settings(token=marked_token)  # type: ignore[arg-type]  # a text is taken as a token
+    assert marked_token not in repr(settings)
+
+
+def test_one_text_is_not_several_targets() -> None:
+    with pytest.raises(TypeError, match="pass a list"):
+        next(harvest("django-ltree", DEMO))

@@ -82,7 +82,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         typer.Option("--format", "-f", help="Documents one after the other, one a line, or the API's list."),
     ] = "json",
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
@@ -117,6 +117,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     with _exit_codes(quiet=quiet, verbose=verbose) as console:
         from dataclasses import replace
 
+        from pkgharvest.errors import SettingError
         from pkgharvest.settings import Settings
 
         settings = replace(
@@ -127,6 +128,8 @@ def fetch(  # noqa: PLR0913  each is an option of the command
             record=record,
             replay=replay,
         )
+        if output is not None and record is not None and Path(output).resolve() == record.resolve():
+            raise SettingError("--output and --record name the same file")
         parsed = _parsed(targets or [], settings, console)
         code = _run(settings, parsed, _read_bases(base), _sink(form, output), console)
     raise typer.Exit(code)
@@ -183,10 +186,15 @@ def _parsed(texts: list[str], settings: Settings, console: Console) -> list[Targ
 
     if not texts:
         raise typer.BadParameter("give at least one target", param_hint="TARGET")
+    hosts = settings.hosts
+    if settings.replay is not None:
+        from pkgharvest.session import in_force
+
+        hosts = in_force(settings).hosts
     targets: list[Target] = []
     for text in texts:
         try:
-            targets.append(parse_target(text, settings.hosts))
+            targets.append(parse_target(text, hosts))
         except TargetError as error:
             console.error(error)
     if len(targets) < len(texts):
@@ -201,22 +209,24 @@ def _read_bases(path: Path | None) -> list[Record]:
     if path is None:
         return []
     try:
-        return list(decode_records(path.read_text(encoding="utf-8")))
+        return list(decode_records(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
         raise SettingError(f"the base records in {path} cannot be read: {error.strerror}") from error
     except (RecordError, UnicodeDecodeError) as error:
         raise SettingError(f"{path} holds what is not a record: {error}") from error
 
 
-def _sink(form: Format, output: Path | None) -> AbstractContextManager[Documents]:
+def _sink(form: Format, output: str | None) -> AbstractContextManager[Documents]:
     from pkgharvest.errors import OutputError
     from pkgharvest.output import in_file, on_stream
 
-    if output is None or str(output) == "-":
+    if output is None or output == "-":
         if sys.stdout is None:  # the caller closed it
             raise OutputError("the standard output is closed")
         return on_stream(form, sys.stdout.buffer)
-    return in_file(form, output)
+    if output.endswith(os.sep):
+        raise OutputError(f"{output} names a folder", "Name a file")
+    return in_file(form, Path(output))
 
 
 USAGE = 2

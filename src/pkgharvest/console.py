@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console as RichConsole
@@ -72,7 +73,8 @@ class Console:
     def _line(self, style: str, target: str, text: str, *, always: bool = False) -> None:
         if always or not self._quiet:
             subject = f"{target}: " if target else ""
-            self._rich.print(Text(printable(f"{subject}{text}"), style=style))
+            with suppress(OSError):  # nobody listens, which is no reason to stop
+                self._rich.print(Text(printable(f"{subject}{text}"), style=style))
 
 
 def _counted(count: int, name: str) -> str:

@@ -45,11 +45,12 @@ def replacing(path: Path) -> Iterator[Replacement]:
         OutputError: the file cannot be written; at the start, where that can be known then.
     """
     with _explained(path):
-        path = Path(os.path.realpath(path))
         old = _stat(path)
         if path.is_dir():
             raise OutputError(f"{path} is a folder", "Name a file")
         direct = old is not None and not stat.S_ISREG(old.st_mode)
+        if not direct:  # what a link to a pipe resolves to cannot be opened by name
+            path = Path(os.path.realpath(path))
         if direct:
             stream: BinaryIO = path.open("wb")
             temporary = None

@@ -77,7 +77,9 @@ class Session:
         """Yield a result for each target, in their order; see `Harvester.all`."""
         if self._harvester is None:
             raise RuntimeError("the session is not open: use 'async with'")
-        hosts = self._settings.hosts
+        if isinstance(targets, str):
+            raise TypeError("targets are several: pass a list, even of one")
+        hosts = self._harvester.resolver.hosts
         async for result in self._harvester.all(_parsed(targets, hosts), ahead=AHEAD):
             yield result
 
@@ -110,11 +112,13 @@ def _harvester(
         policy=RetryPolicy(),
         patience=Patience(settings.max_wait),
         at_once=AT_ONCE,
+        replaying=settings.replay is not None,
     )
     asked = Catalog(settings.catalog_url) if settings.catalog else None
     resolver = Resolver(PyPI(settings.pypi_url), asked, Bases(base, settings.hosts), settings.hosts)
     host = GitHub(settings.github_url, settings.token)
-    return Harvester(fetch, resolver, host, settings.zone), fetch.gates
+    replaying = settings.replay is not None
+    return Harvester(fetch, resolver, host, settings.zone, replaying), fetch.gates
 
 
 def _parsed(targets: Iterable[str | Target], hosts: Hosts) -> Iterator[Target | Failure]:
@@ -135,6 +139,17 @@ def _recording(name: str) -> bytes:
         return Path(name).read_bytes()
     except OSError as error:
         raise SettingError(f"the recording {name!r} cannot be read: {error.strerror}") from error
+
+
+def in_force(settings: Settings) -> Settings:
+    """Return the settings that targets are parsed by: a replay has its addresses from the recording.
+
+    Raises:
+        SettingError: the recording cannot be read.
+    """
+    if settings.replay is None:
+        return settings
+    return _as_recorded(settings, Replay(_recording(settings.replay)).origins)
 
 
 def _origins(settings: Settings) -> Origins:
