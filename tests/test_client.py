@@ -29,8 +29,9 @@ from pkgharvest.errors import (
     UntrustedError,
     UpstreamError,
 )
-from pkgharvest.net.client import Bounds, Network, unpack
+from pkgharvest.net.client import Bounds, Network
 from pkgharvest.net.clock import JumpingClock
+from pkgharvest.net.encoding import MIB, unpack
 from pkgharvest.net.message import Request, Response, Token
 
 pytestmark = pytest.mark.anyio
@@ -104,7 +105,7 @@ async def test_the_answer_is_returned_whole_with_headers_in_lower_case_and_the_t
         async with network() as exchange:
             response = await exchange(ask(f"{BASE}/a"))
     headers = {"x-ratelimit-limit": "60", "content-length": "7"}
-    assert response == Response(f"{BASE}/a", 404, headers, b"nothing", START)
+    assert response == Response(f"{BASE}/a", 404, headers, b"nothing", START, b"nothing")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -251,11 +252,12 @@ def dripping(head: bytes) -> Serve:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "Gzip"])
-async def test_a_gzip_body_is_unpacked(encoding: str) -> None:
-    data = answer_with(gzip.compress(JSON), f"Content-Encoding: {encoding}")
+async def test_a_gzip_body_is_unpacked_and_kept_as_it_came(encoding: str) -> None:
+    packed = gzip.compress(JSON)
+    data = answer_with(packed, f"Content-Encoding: {encoding}")
     async with serving(answering(data)) as url, network() as exchange:
         response = await exchange(ask(url))
-    assert (response.status, response.body) == (200, JSON)
+    assert (response.status, response.body, response.wire) == (200, JSON, packed)
 
 
 @pytest.mark.parametrize(
@@ -337,22 +339,22 @@ FAULTS = {
         "not asked for: 'gzip, gzip'",
     ),
     "a body over the bound": Fault(
-        answering(answer_with(bytes(3 * 2**20))),
+        answering(answer_with(bytes(3 * MIB))),
         OversizedError,
         "more than 1 MiB",
-        Bounds(wire=2**20),
+        Bounds(wire=MIB),
     ),
     "a body without end over the bound": Fault(
-        answering(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(3 * 2**20)),
+        answering(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(3 * MIB)),
         OversizedError,
         "more than 1 MiB",
-        Bounds(wire=2**20),
+        Bounds(wire=MIB),
     ),
     "a gzip bomb": Fault(
         answering(answer_with(BOMB, "Content-Encoding: gzip")),
         OversizedError,
         "unpacks to more than 2 MiB",
-        Bounds(unpacked=2 * 2**20),
+        Bounds(unpacked=2 * MIB),
     ),
     "a host that drips its body": Fault(
         dripping(b"HTTP/1.1 200 OK\r\n\r\n"), UnreachableError, "took longer than", Bounds(total=0.2)
@@ -437,11 +439,11 @@ def test_a_bomb_takes_no_more_memory_than_the_bound() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(OversizedError):
-            unpack(BOMB, "gzip", 2**20, "api.example")
+            unpack(BOMB, "gzip", MIB, "api.example")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 4 * 2**20
+    assert peak < 4 * MIB
 
 
 # TLS.

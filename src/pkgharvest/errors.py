@@ -6,11 +6,13 @@
     ├── OutputError            a document cannot be written
     ├── NoRepositoryError      nothing tells where the package's repository is
     ├── NotRecordedError       a recording holds no answer to a request
+    ├── NotStoredError         nothing is stored that answers a request, and the network is not to be asked
     └── UpstreamError          a service did not give what was asked of it
         ├── UnreachableError   no connection, or it broke
         │   └── UntrustedError     its certificate cannot be verified
         ├── UnavailableError   it answered that it cannot answer now
         ├── NotReadyError      it is still computing the answer
+        ├── OverloadedError    it could not answer so much at once
         ├── RateLimitedError   it wants fewer requests
         ├── TokenRefusedError  it does not accept the token
         ├── RefusedError       it will not answer this request
@@ -82,6 +84,12 @@ class NotRecordedError(PkgharvestError):
     reason = "not-recorded"
 
 
+class NotStoredError(PkgharvestError):
+    """Nothing is stored that answers a request, and the network is not to be asked."""
+
+    reason = "not-stored"
+
+
 class UpstreamError(PkgharvestError):
     """A service did not give what was asked of it.
 
@@ -128,16 +136,30 @@ class NotReadyError(UpstreamError):
     attempts = 5
 
 
+class OverloadedError(UpstreamError):
+    """The host could not answer so much at once; a smaller question may do."""
+
+    reason = "overloaded"
+    retryable = True
+    attempts = 2
+
+
 class RateLimitedError(UpstreamError):
-    """The host wants fewer requests; ``wait`` is how many seconds it asks for, None if it did not say."""
+    """The host wants fewer requests; ``wait`` is how many seconds it asks for, None if it did not say.
+
+    ``hurried`` tells that they came too fast (a secondary limit), not that they were too many.
+    """
 
     reason = "rate-limited"
     retryable = True
 
-    def __init__(self, message: str, advice: str = "", *, wait: float | None = None) -> None:
+    def __init__(
+        self, message: str, advice: str = "", *, wait: float | None = None, hurried: bool = False
+    ) -> None:
         """Take the seconds that the host asks to wait, if it said so."""
         super().__init__(message, advice)
         self.wait = wait
+        self.hurried = hurried
 
 
 class TokenRefusedError(UpstreamError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -19,16 +18,14 @@ from pkgharvest.errors import (
     OversizedError,
     SettingError,
     UnreachableError,
-    UnreadableError,
     UntrustedError,
     UpstreamError,
 )
 from pkgharvest.net.clock import Clock
+from pkgharvest.net.encoding import MIB, unpack
 from pkgharvest.net.message import Request, Response, host_of
 
 T = TypeVar("T")
-
-_MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +37,8 @@ class Bounds:
     """Silence of the host."""
     total: float = 60.0
     """From the first byte sent to the last one received."""
-    wire: int = 32 * _MIB
-    unpacked: int = 64 * _MIB
+    wire: int = 32 * MIB
+    unpacked: int = 64 * MIB
 
 
 class Network:
@@ -116,14 +113,14 @@ class Network:
             raw = await self._read(answer, host)
         fields = {name.lower(): value for name, value in answer.headers.items()}
         body = unpack(raw, fields.get("content-encoding", ""), self._bounds.unpacked, host)
-        return Response(request.url, answer.status_code, fields, body, self._clock.now())
+        return Response(request.url, answer.status_code, fields, body, self._clock.now(), raw)
 
     async def _read(self, answer: httpx.Response, host: str) -> bytes:
         chunks = bytearray()
         async for chunk in answer.aiter_raw():
             chunks += chunk
             if len(chunks) > self._bounds.wire:
-                raise OversizedError(f"{host} answered with more than {self._bounds.wire // _MIB} MiB")
+                raise OversizedError(f"{host} answered with more than {self._bounds.wire // MIB} MiB")
         return bytes(chunks)
 
     def _new_client(self, connections: int) -> httpx.AsyncClient:
@@ -137,31 +134,6 @@ class Network:
             # GitHub's ETags depend on cookies, and no service needs one from us.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
-
-
-def unpack(raw: bytes, encoding: str, most: int, host: str) -> bytes:
-    """Return a body without its compression.
-
-    Raises:
-        UnreadableError: the compression is broken, cut off, or not gzip.
-        OversizedError: it hides more than ``most`` bytes.
-    """
-    if encoding.lower() in ("", "identity") or not raw:
-        return raw
-    if encoding.lower() != "gzip":
-        raise UnreadableError(f"{host} answered in an encoding that was not asked for: {encoding!r}")
-    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        body = inflater.decompress(raw, most)
-    except zlib.error as error:
-        raise UnreadableError(
-            f"{host} answered with broken compression: {error}", "Try again later"
-        ) from error
-    if inflater.unconsumed_tail:
-        raise OversizedError(f"{host} answered with what unpacks to more than {most // _MIB} MiB")
-    if not inflater.eof:
-        raise UnreadableError(f"{host} answered with an incomplete body", "Try again later")
-    return body
 
 
 def translated(error: Exception, host: str) -> UpstreamError:

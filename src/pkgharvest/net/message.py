@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,6 +32,16 @@ class Token:
         return f"<token from {self.source}>"
 
 
+class Origin(Enum):
+    """Where an answer comes from."""
+
+    NETWORK = "network"
+    REVALIDATED = "revalidated"
+    """What is stored, and the host has just said that it still holds."""
+    STORE = "store"
+    """What is stored or recorded; the host was not asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """What a host answered: the body whole and unpacked, the names of the headers in lower case."""
@@ -39,12 +51,20 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
     received: datetime
-    """When the last byte arrived, in UTC."""
+    """When the last byte arrived, in UTC; of a stored answer, when it was last known to hold."""
+    wire: bytes = b""
+    """The body as it came, compressed as the header ``content-encoding`` says; empty if it is not known."""
+    origin: Origin = Origin.NETWORK
 
     @property
     def host(self) -> str:
         """The host that answered, for messages."""
         return host_of(self.url)
+
+    @property
+    def server_time(self) -> datetime:
+        """The host's own time, by which its waits are counted, so that they do not depend on our clock."""
+        return http_date(self.headers.get("date", "")) or self.received
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +83,14 @@ class Request(Generic[T]):
     method: str = "GET"
     body: bytes = b""
     token: Token | None = field(default=None, compare=False)
+    resource: str = ""
+    """The part of the service whose limits it counts on, as the service calls it."""
+    points: Callable[[T], int] = field(default=lambda _: 1, compare=False)
+    """What an answer costs of the limit."""
+    is_stored: bool = True
+    """Whether the answer is kept for later runs."""
+    believes_age: bool = False
+    """Whether a kept answer is used unasked for as long as it said itself (``Cache-Control: max-age``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +116,52 @@ class Exchange(Protocol):
     async def __call__(self, request: Request[T], /) -> Response:
         """Return whatever was answered, redirects included; raises `UnreachableError` and its like."""
         ...
+
+
+class Memory(Protocol):
+    """Keeps what was answered for later runs; see `pkgharvest.net.cache.Store`."""
+
+    def keep(self, request: Request[T], response: Response, /) -> None:
+        """Keep an answer that was understood."""
+        ...
+
+    def forget(self, request: Request[T], /) -> None:
+        """Drop what is kept of a request."""
+        ...
+
+    def move(self, service: str, origin: str, now: datetime, /) -> str | None:
+        """Return where an origin has moved to for good."""
+        ...
+
+    def remember_move(self, service: str, origin: str, target: str, now: datetime, /) -> None:
+        """Keep where an origin has moved to for good."""
+        ...
+
+
+class Forgetful:
+    """A `Memory` that keeps nothing."""
+
+    def keep(self, request: Request[T], response: Response, /) -> None:
+        """Do nothing."""
+
+    def forget(self, request: Request[T], /) -> None:
+        """Do nothing."""
+
+    def move(self, _service: str, _origin: str, _now: datetime, /) -> str | None:
+        """Know of no move."""
+        return None
+
+    def remember_move(self, service: str, origin: str, target: str, now: datetime, /) -> None:
+        """Do nothing."""
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the moment that a header's date tells, None if it is none."""
+    try:
+        parsed = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def origin_of(url: str) -> str:
