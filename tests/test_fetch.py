@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -19,8 +20,8 @@ from pkgharvest.errors import (
 )
 from pkgharvest.net.clock import JumpingClock
 from pkgharvest.net.fetch import Fetcher
-from pkgharvest.net.message import Answer, Request, Response, Token
-from pkgharvest.net.quota import Patience
+from pkgharvest.net.message import Answer, Origin, Request, Response, Token
+from pkgharvest.net.quota import Cost, Patience, Quota, Rules
 from pkgharvest.net.retry import RetryPolicy
 
 pytestmark = pytest.mark.anyio
@@ -48,9 +49,12 @@ class RecordingClock(JumpingClock):
 class Reply:
     """A status, headers and a body, before they are an answer to a request."""
 
-    def __init__(self, status: int = 200, body: str = "", /, **headers: str) -> None:
+    def __init__(
+        self, status: int = 200, body: str = "", origin: Origin = Origin.NETWORK, /, **headers: str
+    ) -> None:
         self.status = status
         self.body = body
+        self.origin = origin
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -61,18 +65,24 @@ class Upstream:
         self.replies = {url: list(some) for url, some in replies.items()}
         self.asked: list[str] = []
         self.signed: list[str] = []
+        self.under_way = 0
+        self.most = 0
 
     async def __call__(self, request: Request[T]) -> Response:
         self.asked.append(request.url)
         if request.token is not None:
             self.signed.append(request.url)
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
         await asyncio.sleep(0)
+        self.under_way -= 1
         replies = self.replies.get(request.url, [Reply(404)])
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         if isinstance(reply, UpstreamError):
             raise reply
         received = START + timedelta(microseconds=len(self.asked))
-        return Response(request.url, reply.status, reply.headers, reply.body.encode(), received)
+        body = reply.body.encode()
+        return Response(request.url, reply.status, reply.headers, body, received, body, reply.origin)
 
 
 def judge(response: Response) -> str:
@@ -83,7 +93,9 @@ def judge(response: Response) -> str:
         case 401:
             raise TokenRefusedError(f"{response.host} does not accept the token")
         case 429:
-            raise RateLimitedError(f"{response.host} limits us", wait=float(wait) if wait else None)
+            is_hurried = "hurried" in response.headers
+            seconds = float(wait) if wait else None
+            raise RateLimitedError(f"{response.host} limits us", wait=seconds, hurried=is_hurried)
         case 503:
             raise UnavailableError(f"{response.host} is busy", after=float(wait) if wait else None)
         case status:
@@ -107,6 +119,8 @@ class Run:
         *,
         patience: float = 60.0,
         at_once: int = 8,
+        per_minute: Mapping[str, int] | None = None,
+        replaying: bool = False,
     ) -> None:
         self.upstream = Upstream(replies)
         self.clock = RecordingClock()
@@ -116,7 +130,8 @@ class Run:
             self.clock,
             policy=RetryPolicy(random=seeded(1)),
             patience=self.patience,
-            at_once={"service": at_once},
+            rules={"service": Rules(at_once, per_minute or {}, "Set a token")},
+            replaying=replaying,
         )
 
     async def values(self, *urls: str, token: Token | None = None) -> list[str]:
@@ -210,24 +225,13 @@ async def test_quota_and_requests_are_counted_at_the_gate() -> None:
     run = Run({f"{HERE}/a": [Reply(301, location="/b", **told)], f"{HERE}/b": [Reply(200, "yes")]})
     await run.values(f"{HERE}/a")
     gate = run.fetch.gates["service"]
-    assert gate.quota is not None
-    assert (gate.sent, gate.quota.remaining) == (2, 59)
+    assert gate.costs == {"": Cost(sent=2, charged=2)}
+    assert gate.quotas == {"": Quota(60, 59, datetime(2026, 1, 1, tzinfo=UTC))}
 
 
 async def test_a_service_without_a_number_is_asked_one_by_one() -> None:
-    class Slow(Upstream):
-        under_way = 0
-        most = 0
-
-        async def __call__(self, request: Request[T]) -> Response:
-            self.under_way += 1
-            self.most = max(self.most, self.under_way)
-            response = await super().__call__(request)
-            self.under_way -= 1
-            return response
-
-    upstream = Slow({f"{HERE}/a": [Reply(200, "yes")]})
-    fetch = Fetcher(upstream, JumpingClock(START), policy=RetryPolicy(), patience=Patience(0), at_once={})
+    upstream = Upstream({f"{HERE}/a": [Reply(200, "yes")]})
+    fetch = Fetcher(upstream, JumpingClock(START), policy=RetryPolicy(), patience=Patience(0), rules={})
     async with asyncio.TaskGroup() as group:
         for _ in range(4):
             group.create_task(fetch(ask(f"{HERE}/a")))
@@ -409,3 +413,79 @@ async def test_a_retry_begins_at_the_first_address() -> None:
     run = Run({f"{HERE}/a": [Reply(302, location="/b")], f"{HERE}/b": [Reply(503), Reply(200, "yes")]})
     assert await run.values(f"{HERE}/a") == ["yes"]
     assert run.upstream.asked == [f"{HERE}/a", f"{HERE}/b"] * 2
+
+
+def told(remaining: int, reset: datetime) -> dict[str, str]:
+    seconds = str(int(reset.timestamp()))
+    return {
+        "x_ratelimit_limit": "60",
+        "x_ratelimit_remaining": str(remaining),
+        "x_ratelimit_reset": seconds,
+        "date": "Sun, 15 Feb 2026 12:00:00 GMT",
+    }
+
+
+async def test_after_the_last_request_of_a_limit_the_next_one_is_not_sent_before_the_reset() -> None:
+    run = Run({f"{HERE}/a": [Reply(200, "yes", **told(0, START + timedelta(seconds=30)))]})
+    assert await run.values(f"{HERE}/a", f"{HERE}/a") == ["yes"] * 2
+    assert (run.clock.sleeps, len(run.upstream.asked), run.patience.left) == ([31], 2, 29)
+
+
+async def test_after_the_last_request_of_a_limit_nothing_is_sent_in_vain() -> None:
+    run = Run({f"{HERE}/a": [Reply(200, "yes", **told(0, START + timedelta(hours=1)))]})
+    assert await run.values(f"{HERE}/a") == ["yes"]
+    for _ in range(2):
+        with pytest.raises(RateLimitedError, match=r"used up\. Run again .* --max-wait 3601\. Set a token$"):
+            await run.values(f"{HERE}/a")
+    assert (len(run.upstream.asked), run.clock.sleeps) == (1, [])
+
+
+async def test_requests_of_a_resource_keep_to_its_pace() -> None:
+    run = Run({f"{HERE}/a": [Reply(200, "yes")]}, patience=0, per_minute={"core": 2})
+    for _ in range(5):
+        await run.fetch(replace(ask(f"{HERE}/a"), resource="core"))
+        await run.fetch(replace(ask(f"{HERE}/a"), resource="graphql"))
+    assert run.clock.sleeps == [61, 61]
+    assert run.fetch.gates["service"].costs == {"core": Cost(5, 5), "graphql": Cost(5, 5)}
+
+
+@pytest.mark.parametrize(
+    ("points", "replies", "cost"),
+    [
+        pytest.param(1, [Reply(200, "yes")], Cost(1, 1), id="one point"),
+        pytest.param(3, [Reply(200, "yes")], Cost(1, 3), id="several points"),
+        pytest.param(0, [Reply(200, "yes")], Cost(1, 0), id="no points"),
+        pytest.param(3, [Reply(503), Reply(200, "yes")], Cost(2, 4), id="a failure is a point"),
+        pytest.param(1, [UnreachableError("gone"), Reply(200, "yes")], Cost(2, 1), id="no answer is none"),
+        pytest.param(1, [Reply(200, "yes", Origin.REVALIDATED)], Cost(1, 0), id="nothing new with a token"),
+    ],
+)
+async def test_a_run_knows_what_its_requests_cost(
+    points: int, replies: list[Reply | UpstreamError], cost: Cost
+) -> None:
+    run = Run({f"{HERE}/a": replies})
+    await run.fetch(replace(ask(f"{HERE}/a", TOKEN), points=lambda _: points))
+    assert run.fetch.gates["service"].costs == {"": cost}
+
+
+async def test_what_is_stored_costs_nothing() -> None:
+    run = Run({f"{HERE}/a": [Reply(200, "yes", Origin.STORE)]})
+    await run.fetch(replace(ask(f"{HERE}/a"), points=lambda _: 5))
+    assert run.fetch.gates["service"].costs == {}
+
+
+async def test_a_replay_waits_for_no_turn() -> None:
+    spent = Reply(200, "yes", **told(0, START + timedelta(hours=1)))
+    run = Run({f"{HERE}/a": [spent]}, patience=0, per_minute={"": 1}, replaying=True)
+    assert await run.values(*[f"{HERE}/a"] * 3) == ["yes"] * 3
+    assert run.clock.sleeps == []
+
+
+async def test_after_a_hurried_refusal_fewer_are_under_way() -> None:
+    run = Run({f"{HERE}/a": [Reply(429, hurried="yes", retry_after="1"), Reply(200, "yes")]}, at_once=4)
+    await run.values(f"{HERE}/a")
+    run.upstream.most = 0
+    async with asyncio.TaskGroup() as group:
+        for _ in range(10):
+            group.create_task(run.values(f"{HERE}/a"))
+    assert run.upstream.most == 2

@@ -4,12 +4,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from pkgharvest.errors import RateLimitedError, TokenRefusedError, UpstreamError
-from pkgharvest.net.quota import Gate, Patience, Quota, quota_in
+from pkgharvest.net.message import Origin, Request, Response, Token
+from pkgharvest.net.quota import Cost, Gate, Patience, Quota, Rules, quota_in
 
 pytestmark = pytest.mark.anyio
 
@@ -55,18 +56,25 @@ def limited(wait: float | None = None) -> RateLimitedError:
 
 
 def gate_on(clock: HandClock, patience: float = 1000.0, at_once: int = 8) -> Gate:
-    return Gate("api", clock, Patience(patience), at_once=at_once)
+    return Gate("api", clock, Patience(patience), Rules(at_once))
 
 
-async def passed_at(gate: Gate, clock: HandClock) -> float:
-    async with gate.passage():
+def sent(gate: Gate, resource: str = "") -> int:
+    return gate.costs.get(resource, Cost()).sent
+
+
+async def passed_at(gate: Gate, clock: HandClock, resource: str = "") -> float:
+    async with gate.passage(resource):
+        gate.count(resource)
         return clock.monotonic()
 
 
 @asynccontextmanager
-async def waiting_line(gate: Gate, clock: HandClock, length: int) -> AsyncIterator[list[asyncio.Task[float]]]:
+async def waiting_line(
+    gate: Gate, clock: HandClock, length: int, resource: str = ""
+) -> AsyncIterator[list[asyncio.Task[float]]]:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(passed_at(gate, clock)) for _ in range(length)]
+        tasks = [group.create_task(passed_at(gate, clock, resource)) for _ in range(length)]
         await settled()
         yield tasks
 
@@ -76,7 +84,7 @@ async def test_an_open_gate_lets_everybody_pass_at_once() -> None:
     gate = gate_on(clock)
     async with waiting_line(gate, clock, 3) as tasks:
         assert [task.result() for task in tasks] == [0, 0, 0]
-    assert (gate.sent, clock.sleeps) == (3, [])
+    assert (sent(gate), clock.sleeps) == (3, [])
 
 
 async def test_a_wait_that_the_host_asks_for_holds_everybody_back() -> None:
@@ -85,9 +93,9 @@ async def test_a_wait_that_the_host_asks_for_holds_everybody_back() -> None:
     gate.close(limited(30))
     async with waiting_line(gate, clock, 5) as tasks:
         await clock.advance(29)
-        assert ([task.done() for task in tasks], gate.sent) == ([False] * 5, 0)
+        assert ([task.done() for task in tasks], sent(gate)) == ([False] * 5, 0)
         await clock.advance(1)
-        assert ([task.result() for task in tasks], gate.sent) == ([30] * 5, 5)
+        assert ([task.result() for task in tasks], sent(gate)) == ([30] * 5, 5)
     assert clock.sleeps == [30] * 5
 
 
@@ -99,7 +107,7 @@ async def test_those_who_wait_go_on_waiting_when_the_gate_is_closed_for_longer()
         await clock.advance(10)
         gate.close(limited(50))
         await clock.advance(20)
-        assert gate.sent == 0
+        assert sent(gate) == 0
         await clock.advance(30)
         assert [task.result() for task in tasks] == [60, 60]
 
@@ -111,7 +119,7 @@ async def test_a_shorter_wait_does_not_open_the_gate_earlier() -> None:
     gate.close(limited(5))
     async with waiting_line(gate, clock, 1) as tasks:
         await clock.advance(29)
-        assert gate.sent == 0
+        assert sent(gate) == 0
         await clock.advance(1)
         assert tasks[0].result() == 30
 
@@ -136,12 +144,12 @@ async def test_a_host_that_names_no_wait_is_left_alone_for_longer_each_time_and_
             await clock.advance(seconds - 1)
             assert not tasks[0].done()
             await clock.advance(1)
-    assert (clock.sleeps, gate.sent) == ([60, 120, 240], 3)
+    assert (clock.sleeps, sent(gate)) == ([60, 120, 240], 3)
     with pytest.raises(RateLimitedError):
         gate.close(limited())
     with pytest.raises(RateLimitedError):
         await passed_at(gate, clock)
-    assert gate.sent == 3
+    assert sent(gate) == 3
 
 
 async def test_an_answer_that_is_no_refusal_begins_the_silent_waits_anew() -> None:
@@ -171,7 +179,7 @@ async def test_refusals_at_once_cost_patience_once(
 ) -> None:
     clock = HandClock()
     patience = Patience(1000)
-    gate = Gate("api", clock, patience, at_once=8)
+    gate = Gate("api", clock, patience, Rules(8))
     for wait in waits:
         gate.close(limited(wait))
     async with waiting_line(gate, clock, 1):
@@ -201,7 +209,7 @@ async def test_a_wait_longer_than_patience_shuts_the_gate_and_says_when_to_come_
     with pytest.raises(RateLimitedError) as again:
         await passed_at(gate, clock)
     assert again.value is caught.value
-    assert (gate.sent, clock.sleeps) == (0, [])
+    assert (sent(gate), clock.sleeps) == (0, [])
 
 
 async def test_a_wait_as_long_as_patience_is_waited() -> None:
@@ -240,7 +248,7 @@ async def test_the_max_wait_that_is_advised_would_have_been_enough(waits: list[f
 async def test_patience_is_shared_by_the_gates_of_a_run() -> None:
     clock = HandClock()
     patience = Patience(60)
-    one, two = (Gate(name, clock, patience, at_once=1) for name in ("one", "two"))
+    one, two = (Gate(name, clock, patience, Rules(1)) for name in ("one", "two"))
     one.close(limited(40))
     with pytest.raises(RateLimitedError):
         two.close(limited(21))
@@ -271,7 +279,7 @@ async def test_a_shut_gate_stays_shut_with_the_first_reason() -> None:
     with pytest.raises(TokenRefusedError) as caught:
         await passed_at(gate, clock)
     assert caught.value is first
-    assert gate.sent == 0
+    assert sent(gate) == 0
 
 
 async def test_a_rate_limit_does_not_replace_the_reason_of_a_shut_gate() -> None:
@@ -304,7 +312,7 @@ async def test_those_who_wait_are_turned_away_when_the_gate_is_shut() -> None:
         with pytest.raises(TokenRefusedError):
             gate.shut(TokenRefusedError("no"))
         await clock.advance(30)
-    assert ([task.result() for task in tasks], gate.sent) == ([True] * 3, 0)
+    assert ([task.result() for task in tasks], sent(gate)) == ([True] * 3, 0)
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -317,6 +325,7 @@ async def test_no_more_requests_are_under_way_than_allowed(at_once: int) -> None
     async def request() -> None:
         nonlocal under_way, most
         async with gate.passage():
+            gate.count("")
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(0)
@@ -325,7 +334,7 @@ async def test_no_more_requests_are_under_way_than_allowed(at_once: int) -> None
     async with asyncio.TaskGroup() as group:
         for _ in range(10):
             group.create_task(request())
-    assert (most, gate.sent) == (at_once, 10)
+    assert (most, sent(gate)) == (at_once, 10)
 
 
 async def test_a_request_that_fails_leaves_its_place() -> None:
@@ -335,7 +344,6 @@ async def test_a_request_that_fails_leaves_its_place() -> None:
         async with gate.passage():
             raise UpstreamError("broke")
     assert await passed_at(gate, clock) == 0
-    assert gate.sent == 2
 
 
 def _headers(limit: str, remaining: str, reset: str) -> dict[str, str]:
@@ -373,11 +381,291 @@ def test_quota_is_read_from_whole_and_sensible_headers_only(
     assert quota_in(headers) == quota
 
 
-async def test_the_newest_quota_is_kept_and_nonsense_changes_nothing() -> None:
+TOKEN = Token("marked-token", "GITHUB_TOKEN")
+
+
+def ask(resource: str = "", token: Token | None = TOKEN) -> Request[None]:
+    return Request("api", "https://api.example/a", lambda _: None, token=token, resource=resource)
+
+
+def answer(headers: Mapping[str, str], origin: Origin = Origin.NETWORK) -> Response:
+    return Response("https://api.example/a", 200, headers, b"", START, origin=origin)
+
+
+async def test_the_newest_quota_is_kept_by_resource_and_nonsense_changes_nothing() -> None:
     gate = gate_on(HandClock())
-    assert gate.quota is None
-    gate.note(_headers("60", "59", "1767225600"))
-    gate.note({})
-    gate.note(_headers("60", "58", "1767225600"))
-    gate.note(_headers("60", "fewer", "1767225600"))
-    assert gate.quota == Quota(60, 58, NEW_YEAR)
+    assert gate.quotas == {}
+    gate.note(ask(), answer(_headers("60", "59", "1767225600")))
+    gate.note(ask("graphql"), answer(_headers("5000", "4000", "1767225600")))
+    gate.note(ask(), answer({}))
+    gate.note(ask(), answer(_headers("60", "58", "1767225600")))
+    gate.note(ask(), answer(_headers("60", "fewer", "1767225600")))
+    assert gate.quotas == {"": Quota(60, 58, NEW_YEAR), "graphql": Quota(5000, 4000, NEW_YEAR)}
+
+
+@pytest.mark.parametrize(
+    ("origin", "token", "cost"),
+    [
+        (Origin.NETWORK, TOKEN, Cost(sent=1, charged=1)),
+        (Origin.NETWORK, None, Cost(sent=1, charged=1)),
+        pytest.param(Origin.REVALIDATED, TOKEN, Cost(sent=1), id="a 304 with a token is free"),
+        pytest.param(Origin.REVALIDATED, None, Cost(sent=1, charged=1), id="a 304 without one is not"),
+        (Origin.STORE, TOKEN, None),
+        (Origin.STORE, None, None),
+    ],
+)
+async def test_a_request_costs_what_its_answer_tells(
+    origin: Origin, token: Token | None, cost: Cost | None
+) -> None:
+    gate = gate_on(HandClock())
+    gate.note(ask("core", token), answer(_headers("60", "59", "1767225600"), origin))
+    assert gate.costs == ({} if cost is None else {"core": cost})
+    assert ("core" in gate.quotas) == (cost is not None)
+
+
+async def test_costs_are_added_up_by_resource() -> None:
+    gate = gate_on(HandClock())
+    gate.count("core")
+    gate.note(ask("core"), answer({}))
+    gate.note(ask("graphql"), answer({}))
+    gate.charge("graphql", 6)
+    assert gate.costs == {"core": Cost(sent=2, charged=1), "graphql": Cost(sent=1, charged=7)}
+
+
+# The pace.
+
+
+def paced(clock: HandClock, rates: Mapping[str, int], patience: float = 0, at_once: int = 8) -> Gate:
+    return Gate("api", clock, Patience(patience), Rules(at_once, rates))
+
+
+async def test_the_requests_of_a_minute_are_never_more_than_allowed() -> None:
+    clock = HandClock()
+    gate = paced(clock, {"core": 5}, at_once=3)
+    moments = []
+    async with waiting_line(gate, clock, 23, "core") as tasks:
+        for _ in range(6 * 61 * 2):
+            await clock.advance(0.5)
+        moments = sorted(task.result() for task in tasks)
+    assert all(later - earlier > 60 for earlier, later in zip(moments, moments[5:], strict=False))
+    assert moments[-1] < 5 * 62  # and not much fewer
+
+
+async def test_a_minute_counts_from_each_request_not_from_the_first() -> None:
+    clock = HandClock()
+    gate = paced(clock, {"core": 2})
+    assert await passed_at(gate, clock, "core") == 0
+    await clock.advance(50)
+    assert await passed_at(gate, clock, "core") == 50
+    async with waiting_line(gate, clock, 2, "core") as tasks:
+        for _ in range(120):
+            await clock.advance(1)
+        assert sorted(task.result() for task in tasks) == [61, 111]
+
+
+async def test_each_resource_has_a_pace_of_its_own_and_one_without_a_number_none() -> None:
+    clock = HandClock()
+    gate = paced(clock, {"core": 1, "graphql": 2})
+    passed = [await passed_at(gate, clock, resource) for resource in ("core", "graphql", "graphql", *"aaa")]
+    assert (passed, clock.sleeps) == ([0] * 6, [])
+    async with waiting_line(gate, clock, 1, "core") as slow, waiting_line(gate, clock, 1, "other") as free:
+        assert (slow[0].done(), free[0].result()) == (False, 0)
+        await clock.advance(61)
+        assert slow[0].result() == 61
+
+
+async def test_waiting_for_the_pace_costs_no_patience() -> None:
+    clock = HandClock()
+    patience = Patience(10)
+    gate = Gate("api", clock, patience, Rules(8, {"": 1}))
+    async with waiting_line(gate, clock, 3) as tasks:
+        for _ in range(2):
+            await clock.advance(61)
+        assert sorted(task.result() for task in tasks) == [0, 61, 122]
+    assert patience.left == 10
+
+
+async def test_requests_that_were_held_back_keep_to_the_pace_afterwards() -> None:
+    clock = HandClock()
+    gate = paced(clock, {"": 2}, patience=100)
+    gate.close(limited(30))
+    async with waiting_line(gate, clock, 3) as tasks:
+        await clock.advance(30)
+        assert sorted(task.done() for task in tasks) == [False, True, True]
+        await clock.advance(61)
+        assert sorted(task.result() for task in tasks) == [30, 30, 91]
+
+
+# A limit that is used up.
+
+
+def told(remaining: int, reset: datetime, date: str = "") -> Response:
+    headers = _headers("60", str(remaining), str(int(reset.timestamp())))
+    return answer({**headers, **({"date": date} if date else {})})
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        pytest.param("", id="no date"),
+        pytest.param("Sun, 15 Feb 2026 12:00:00 GMT", id="the same time"),
+        pytest.param("Mon, 16 Feb 2026 01:00:00 GMT", id="a host ahead of us"),
+        pytest.param("Sun, 15 Feb 2026 11:50:00 GMT", id="a host behind us"),
+        pytest.param("soon", id="no date that is one"),
+    ],
+)
+async def test_the_next_request_waits_for_the_reset_by_the_clock_of_the_host(date: str) -> None:
+    clock = HandClock()
+    gate = gate_on(clock, patience=41)
+    is_date = date.endswith("GMT")
+    host_now = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC) if is_date else START
+    gate.note(ask("core"), told(0, host_now + timedelta(seconds=40), date))
+    async with waiting_line(gate, clock, 3, "core") as tasks:
+        await clock.advance(40)
+        assert sent(gate, "core") == 1
+        await clock.advance(1)
+        assert [task.result() for task in tasks] == [41] * 3
+
+
+async def test_a_limit_that_is_used_up_is_told_before_it_is_met_and_says_what_helps() -> None:
+    clock = HandClock()
+    gate = Gate("api", clock, Patience(60), Rules(8, advice="Set GITHUB_TOKEN"))
+    gate.note(ask("core"), told(0, START + timedelta(hours=1)))
+    for _ in range(2):
+        with pytest.raises(RateLimitedError) as caught:
+            await passed_at(gate, clock, "core")
+        assert caught.value.message == "the rate limit of api is used up"
+        advice = "Run again after 2026-02-15 13:00:01 UTC, or wait longer with --max-wait 3601"
+        assert caught.value.advice == f"{advice}. Set GITHUB_TOKEN"
+    assert (sent(gate, "core"), clock.sleeps) == (1, [])
+
+
+@pytest.mark.parametrize("remaining", [1, 60])
+async def test_a_limit_that_is_not_used_up_holds_nobody_back(remaining: int) -> None:
+    clock = HandClock()
+    gate = gate_on(clock, patience=0)
+    gate.note(ask("core"), told(remaining, START + timedelta(hours=1)))
+    assert await passed_at(gate, clock, "core") == 0
+
+
+async def test_a_limit_that_is_used_up_holds_back_its_resource_alone_until_somebody_asks_for_it() -> None:
+    clock = HandClock()
+    gate = gate_on(clock, patience=0)
+    gate.note(ask("core"), told(0, START + timedelta(hours=1)))
+    assert await passed_at(gate, clock, "graphql") == 0
+
+
+async def test_a_limit_whose_reset_is_over_holds_nobody_back() -> None:
+    clock = HandClock()
+    gate = gate_on(clock, patience=0)
+    gate.note(ask("core"), told(0, START - timedelta(hours=1)))
+    assert await passed_at(gate, clock, "core") == 0
+    gate.note(ask("core"), told(0, START + timedelta(seconds=30)))
+    await clock.advance(31)
+    assert await passed_at(gate, clock, "core") == 31
+
+
+async def test_a_wait_for_the_reset_is_paid_once_by_all_who_wait() -> None:
+    clock = HandClock()
+    patience = Patience(100)
+    gate = Gate("api", clock, patience, Rules(8))
+    gate.note(ask("core"), told(0, START + timedelta(seconds=59)))
+    async with waiting_line(gate, clock, 5, "core"):
+        await clock.advance(60)
+    assert (patience.left, sent(gate, "core")) == (40, 6)
+
+
+# Refusals because requests came too fast.
+
+
+def hurried(wait: float) -> RateLimitedError:
+    return RateLimitedError("api.example limits us", wait=wait, hurried=True)
+
+
+async def most_under_way(gate: Gate, requests: int) -> int:
+    under_way = most = 0
+
+    async def request() -> None:
+        nonlocal under_way, most
+        async with gate.passage():
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(requests):
+            group.create_task(request())
+    return most
+
+
+@pytest.mark.parametrize(
+    ("refusals", "at_once", "left"),
+    [(0, 8, 8), (1, 8, 4), (2, 8, 2), (3, 8, 1), (5, 8, 1), (1, 5, 3), (1, 1, 1)],
+)
+async def test_each_hurried_refusal_halves_the_requests_under_way_for_the_rest_of_the_run(
+    refusals: int, at_once: int, left: int
+) -> None:
+    clock = HandClock()
+    gate = gate_on(clock, at_once=at_once)
+    for _ in range(refusals):
+        gate.close(hurried(10))
+        await clock.advance(10)
+        gate.praise()
+    assert [await most_under_way(gate, 20) for _ in range(3)] == [left] * 3
+
+
+async def test_those_who_wait_for_the_gate_to_open_are_halved_too() -> None:
+    clock = HandClock()
+    gate = gate_on(clock, at_once=8)
+    gate.close(hurried(10))
+    async with asyncio.TaskGroup() as group:
+        most = group.create_task(most_under_way(gate, 20))
+        await settled()
+        await clock.advance(10)
+        for _ in range(5):
+            await clock.advance(1)
+    assert most.result() == 4
+
+
+@pytest.mark.parametrize(
+    ("refusals", "left"),
+    [
+        pytest.param([hurried(10), hurried(10), hurried(20)], 4, id="at once"),
+        pytest.param([limited(10), limited(10)], 8, id="not hurried"),
+    ],
+)
+async def test_refusals_that_come_together_halve_once_and_others_do_not(
+    refusals: list[RateLimitedError], left: int
+) -> None:
+    clock = HandClock()
+    gate = gate_on(clock, at_once=8)
+    for error in refusals:
+        gate.close(error)
+    await clock.advance(20)
+    assert await most_under_way(gate, 20) == left
+
+
+async def test_a_request_that_is_given_up_while_it_waits_keeps_no_place() -> None:
+    clock = HandClock()
+    gate = gate_on(clock, at_once=2)
+    gate.close(hurried(10))
+    tasks = [asyncio.create_task(passed_at(gate, clock)) for _ in range(6)]
+    await settled()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await clock.advance(10)
+    assert await most_under_way(gate, 5) == 1
+
+
+async def test_a_replay_passes_at_once_though_the_gate_is_closed_shut_or_spent() -> None:
+    clock = HandClock()
+    gate = Gate("api", clock, Patience(60), Rules(8, {"core": 1}), replaying=True)
+    gate.note(ask("core"), told(0, START + timedelta(hours=1)))
+    gate.close(limited(30))
+    assert await passed_at(gate, clock, "core") == 0
+    with pytest.raises(RateLimitedError):
+        gate.close(limited(3600))
+    assert [await passed_at(gate, clock, "core") for _ in range(3)] == [0] * 3
+    assert clock.sleeps == []

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -307,7 +309,7 @@ async def test_any_answer_survives(body: bytes, values: list[str], status: int, 
     response = Response(f"{HERE}/a", status, headers, body, START + late)
     archive = await recorded((ask(f"{HERE}/a"), response))
     assert problems(json.loads(archive), _HAR) == []
-    assert await Replay(archive)(ask(f"{HERE}/a")) == response
+    assert await Replay(archive)(ask(f"{HERE}/a")) == replace(response, wire=body)
 
 
 async def test_the_clock_of_a_replay_starts_with_the_first_request() -> None:
@@ -315,6 +317,19 @@ async def test_the_clock_of_a_replay_starts_with_the_first_request() -> None:
     entries = json.loads(archive)["log"]["entries"]
     backwards = json.dumps({"log": {"entries": entries[::-1]}}).encode()
     assert (Replay(archive).started, Replay(backwards).started) == (START, START)
+
+
+async def test_the_clock_of_a_replay_starts_with_the_run_where_the_recording_tells() -> None:
+    earlier = START - timedelta(minutes=5)
+    out = bytearray()
+    upstream = Upstream([answer(f"{HERE}/a")])
+    recorder = Recorder(
+        upstream, TickingClock(), out.extend, msgspec.structs.replace(ORIGINS, started=earlier)
+    )
+    await recorder(ask(f"{HERE}/a"))
+    recorder.finish()
+    replay = Replay(bytes(out))
+    assert (replay.started, replay.origins) == (earlier, msgspec.structs.replace(ORIGINS, started=earlier))
 
 
 async def test_after_a_move_a_request_is_found_under_either_address() -> None:
@@ -486,5 +501,7 @@ async def test_an_archive_that_a_browser_exported_is_replayed() -> None:
     assert replay.origins is None
     received = datetime(2026, 2, 15, 12, 0, 0, 512_346, tzinfo=UTC)
     response = await replay(ask(f"{HERE}/a"))
-    assert response == Response(f"{HERE}/a", 200, {"content-type": "application/json"}, b"{}", received)
+    assert response == Response(
+        f"{HERE}/a", 200, {"content-type": "application/json"}, b"{}", received, b"{}"
+    )
     assert response.received.utcoffset() == timedelta(0)

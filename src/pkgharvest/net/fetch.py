@@ -9,10 +9,29 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from pkgharvest.errors import RateLimitedError, RedirectError, TokenRefusedError, UnavailableError
+from pkgharvest.errors import (
+    MalformedError,
+    RateLimitedError,
+    RedirectError,
+    TokenRefusedError,
+    UnavailableError,
+    UnreadableError,
+    UpstreamError,
+)
 from pkgharvest.net.clock import Clock
-from pkgharvest.net.message import Answer, Exchange, Request, Response, host_of, moved, origin_of
-from pkgharvest.net.quota import Gate, Patience
+from pkgharvest.net.message import (
+    Answer,
+    Exchange,
+    Forgetful,
+    Memory,
+    Origin,
+    Request,
+    Response,
+    host_of,
+    moved,
+    origin_of,
+)
+from pkgharvest.net.quota import Gate, Patience, Rules
 from pkgharvest.net.retry import Effort, RetryPolicy
 
 T = TypeVar("T")
@@ -32,7 +51,8 @@ class Fetcher:
         *,
         policy: RetryPolicy,
         patience: Patience,
-        at_once: Mapping[str, int],
+        rules: Mapping[str, Rules],
+        memory: Memory | None = None,
         replaying: bool = False,
     ) -> None:
         """Take what sends a request once, and the rules.
@@ -42,16 +62,18 @@ class Fetcher:
             clock: the time, and the sleep.
             policy: what is asked again.
             patience: how long the run may wait for rate limits.
-            at_once: how many requests may be under way to a service; one by one where it is not named.
+            rules: how each service is to be asked; one request after the other where it is not named.
+            memory: keeps what was understood for later runs.
             replaying: see `Gate`.
         """
         self._exchange = exchange
         self._clock = clock
         self._policy = policy
         self._patience = patience
-        self._at_once = at_once
+        self._rules = rules
+        self._memory = memory or Forgetful()
         self._replaying = replaying
-        self._moved: dict[tuple[str, str], str] = {}
+        self._moved: dict[tuple[str, str], str | None] = {}
         self.gates: dict[str, Gate] = {}
         """The gates of the services that were asked, by their names."""
 
@@ -59,23 +81,35 @@ class Fetcher:
         """Return the judged answer; see `Fetch`."""
         effort = Effort()
         while True:
-            with suppress(_GateClosedError):
+            with suppress(_AgainError):
                 return await self._policy.call(partial(self._attempt, request, effort), effort, self._clock)
 
     async def _attempt(self, request: Request[T], effort: Effort) -> Answer[T]:
         response = await self._follow(request, effort)
         gate = self._gate(request.service)
+        asked = replace(request, url=response.url)
         try:
             value = request.judge(response)
         except RateLimitedError as error:
             gate.close(error)
-            raise _GateClosedError from error
+            raise _AgainError from error
         except UnavailableError as error:
             if error.after is not None:  # all are told to wait, not this request alone
                 gate.close(RateLimitedError(error.message, error.advice, wait=error.after))
             raise
         except TokenRefusedError as error:
             gate.shut(error)
+        except (UnreadableError, MalformedError):
+            if response.origin is not Origin.NETWORK:  # what was stored is of no use any more
+                self._memory.forget(asked)
+                raise _AgainError from None
+            raise
+        except UpstreamError:
+            self._memory.keep(asked, response)
+            raise
+        self._memory.keep(asked, response)
+        if response.origin is Origin.NETWORK:
+            gate.charge(request.resource, request.points(value) - 1)
         gate.praise()
         return Answer(value, response.received)
 
@@ -95,37 +129,42 @@ class Fetcher:
 
     async def _send(self, request: Request[T], effort: Effort) -> Response:
         gate = self._gate(request.service)
-        async with gate.passage():
+        async with gate.passage(request.resource):
             started = self._clock.monotonic()
             try:
                 response = await self._exchange(request)
+            except UpstreamError:
+                gate.count(request.resource)
+                raise
             finally:
                 effort.seconds += self._clock.monotonic() - started
-        gate.note(response.headers)
+        gate.note(request, response)
         return response
 
     def _present_address(self, request: Request[T]) -> str:
         if request.token is not None:
             return request.url
-        origin = self._moved.get((request.service, origin_of(request.url)))
+        key = (request.service, origin_of(request.url))
+        if key not in self._moved:
+            self._moved[key] = self._memory.move(*key, self._clock.now())
+        origin = self._moved[key]
         return request.url if origin is None else moved(request.url, origin)
 
     def _remember(self, service: str, url: str, target: str) -> None:
         """Ask the service at the new origin from now on, where all that changed is the origin."""
         if moved(url, origin_of(target)) == target:
             self._moved[service, origin_of(url)] = origin_of(target)
+            self._memory.remember_move(service, origin_of(url), origin_of(target), self._clock.now())
 
     def _gate(self, service: str) -> Gate:
         if service not in self.gates:
-            at_once = self._at_once.get(service, 1)
-            self.gates[service] = Gate(
-                service, self._clock, self._patience, at_once=at_once, replaying=self._replaying
-            )
+            rules = self._rules.get(service, Rules())
+            self.gates[service] = Gate(service, self._clock, self._patience, rules, replaying=self._replaying)
         return self.gates[service]
 
 
-class _GateClosedError(Exception):
-    """The host wants us to wait; the gate knows how long."""
+class _AgainError(Exception):
+    """The request is to be sent again: the gate knows when, or what was stored is gone."""
 
 
 def _checked(location: str, url: str, *, credentials: bool) -> str:

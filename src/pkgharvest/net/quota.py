@@ -1,17 +1,21 @@
-"""The gate of each service: how many requests are under way, and when nobody may send."""
+"""The gate of each service: how many requests are under way, how fast they go, and when nobody may send."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from pkgharvest.errors import RateLimitedError, UpstreamError
 from pkgharvest.net.clock import Clock
+from pkgharvest.net.message import Origin, Request, Response
+
+T = TypeVar("T")
 
 _SILENT_WAIT = 60.0
 """Seconds to wait where a host does not say how long, doubled each time:
@@ -19,6 +23,8 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#
 _SILENT_WAITS = 3
 _SHORTEST_WAIT = 1.0
 """Seconds; a host that limits us and asks for no wait would be asked in a circle."""
+_MINUTE = 61.0
+"""Seconds; one more than a minute, as the way to the host is not always equally long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,28 @@ class Quota:
     remaining: int
     reset: datetime
     """When the whole limit is there again, in UTC by the host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a service is to be asked."""
+
+    at_once: int = 1
+    """Requests under way."""
+    per_minute: Mapping[str, int] = field(default_factory=dict)
+    """Requests a minute, by resource; as many as can be where it is not named."""
+    advice: str = ""
+    """What helps against its rate limit."""
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a run asked of a resource."""
+
+    sent: int = 0
+    """Requests that went out."""
+    charged: int = 0
+    """Points that they cost of the rate limit."""
 
 
 class Patience:
@@ -55,7 +83,7 @@ class Gate:
     """What all requests to one service pass."""
 
     def __init__(
-        self, service: str, clock: Clock, patience: Patience, *, at_once: int, replaying: bool = False
+        self, service: str, clock: Clock, patience: Patience, rules: Rules, *, replaying: bool = False
     ) -> None:
         """Take the service's name, the time, and the rules.
 
@@ -63,41 +91,69 @@ class Gate:
             service: the name, for messages.
             clock: the time, and the sleep.
             patience: the run's, shared by all gates.
-            at_once: how many requests may be under way.
-            replaying: let requests pass though the gate is shut: in the run that was recorded some
-                had passed before, and they are found in the recording.
+            rules: how the service is to be asked.
+            replaying: let requests pass at once and though the gate is shut: in the run that was
+                recorded some had passed before, and they are found in the recording.
         """
         self.service = service
-        self.quota: Quota | None = None
-        """As the newest answer told, None if none did."""
-        self.sent = 0
-        """Requests that went to the host."""
+        self.quotas: dict[str, Quota] = {}
+        """By resource, as the newest answers told."""
+        self.costs: dict[str, Cost] = {}
+        """By resource."""
         self._clock = clock
         self._patience = patience
-        self._slots = asyncio.Semaphore(at_once)
+        self._rules = rules
+        self._replaying = replaying
+        self._slots = asyncio.Semaphore(rules.at_once)
+        self._at_once = rules.at_once
+        self._surplus = 0
+        self._passed: dict[str, deque[float]] = {}
+        self._renewed: dict[str, float] = {}
         self._open_at = 0.0
         self._silent_waits = 0
-        self._replaying = replaying
         self._shut: UpstreamError | None = None
 
+    @property
+    def open_in(self) -> float:
+        """Seconds until requests may pass again, 0 if they may."""
+        return max(0.0, self._open_at - self._clock.monotonic())
+
     @asynccontextmanager
-    async def passage(self) -> AsyncIterator[None]:
-        """Wait for a free place and for the end of what the host asked to wait.
+    async def passage(self, resource: str = "") -> AsyncIterator[None]:
+        """Wait for a free place, for one's turn, and for the end of what the host asked to wait.
 
         Raises:
             UpstreamError: the gate is shut for the rest of the run.
         """
-        async with self._slots:
-            while (wait := self._open_at - self._clock.monotonic()) > 0 and self._shut is None:
-                await self._clock.sleep(wait)
-            if self._shut is not None and not self._replaying:
-                raise self._shut
-            self.sent += 1
+        await self._slots.acquire()
+        await self._wait_in_place(resource)
+        try:
             yield
+        finally:
+            self._slots.release()
 
-    def note(self, headers: Mapping[str, str]) -> None:
-        """Read what is left of the rate limit from an answer's headers (names in lower case)."""
-        self.quota = quota_in(headers) or self.quota
+    def note(self, request: Request[T], response: Response) -> None:
+        """Count a request, and read from its answer what is left of the rate limit."""
+        if response.origin is Origin.STORE:
+            return
+        self.count(request.resource)
+        # A 304 is free where a token was sent:
+        # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+        if response.origin is Origin.NETWORK or request.token is None:
+            self.charge(request.resource, 1)
+        quota = quota_in(response.headers)
+        if quota is not None:
+            self.quotas[request.resource] = quota
+            wait = (quota.reset - response.server_time).total_seconds() + 1
+            self._renewed[request.resource] = self._clock.monotonic() + wait
+
+    def count(self, resource: str) -> None:
+        """Count a request that went out, answered or not."""
+        self.costs.setdefault(resource, Cost()).sent += 1
+
+    def charge(self, resource: str, points: int) -> None:
+        """Take note of what an answer cost of the rate limit."""
+        self.costs.setdefault(resource, Cost()).charged += points
 
     def praise(self) -> None:
         """Take note that an answer was no refusal."""
@@ -114,6 +170,8 @@ class Gate:
             raise self._shut
         now = self._clock.monotonic()
         wait = error.wait
+        if error.hurried and self._open_at <= now:
+            self._halve()
         if wait is None:
             if self._open_at > now:  # another request met the same refusal and closed the gate
                 return
@@ -129,6 +187,52 @@ class Gate:
         """Let nobody pass for the rest of the run; raise the error that everybody meets from now on."""
         self._shut = self._shut or error
         raise self._shut
+
+    async def _wait_in_place(self, resource: str) -> None:
+        """Return when the request may go; whoever cannot go any more leaves the place to others."""
+        while True:
+            try:
+                while not self._surplus:
+                    if (wait := self._wait(resource)) <= 0:
+                        return
+                    await self._clock.sleep(wait)
+            except BaseException:
+                self._slots.release()
+                raise
+            self._surplus -= 1  # the place is taken away: it went too fast with as many
+            await self._slots.acquire()
+
+    def _wait(self, resource: str) -> float:
+        """Return the seconds that a request must still wait; a request that need not is counted."""
+        if self._replaying:
+            return 0.0
+        if self._shut is not None:
+            raise self._shut
+        now = self._clock.monotonic()
+        if self._is_spent(resource, now):
+            message = f"the rate limit of {self.service} is used up"
+            self.close(RateLimitedError(message, self._rules.advice, wait=self._renewed[resource] - now))
+        if self._open_at > now:
+            return self._open_at - now
+        most = self._rules.per_minute.get(resource)
+        if most is None:
+            return 0.0
+        passed = self._passed.setdefault(resource, deque(maxlen=most))
+        if len(passed) == most and passed[0] + _MINUTE > now:
+            return passed[0] + _MINUTE - now
+        passed.append(now)
+        return 0.0
+
+    def _is_spent(self, resource: str, now: float) -> bool:
+        quota = self.quotas.get(resource)
+        return (
+            quota is not None and quota.remaining <= 0 and self._renewed[resource] > max(now, self._open_at)
+        )
+
+    def _halve(self) -> None:
+        gone = self._at_once // 2
+        self._at_once -= gone
+        self._surplus += gone
 
 
 def quota_in(headers: Mapping[str, str]) -> Quota | None:

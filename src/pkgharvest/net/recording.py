@@ -49,6 +49,8 @@ class Origins(msgspec.Struct, frozen=True):
     catalog: str
     signed: bool
     """Whether a token was sent."""
+    started: datetime | None = None
+    """When the run began."""
 
 
 class _Pair(msgspec.Struct):
@@ -177,7 +179,10 @@ class Replay:
             raise SettingError(f"the recording is no HTTP Archive: {error}") from error
         self.origins = log.origins
         """Where the recorded run asked; None in an archive that something else wrote."""
-        self.started = min((entry.started_date_time for entry in log.entries), default=datetime.now(UTC))
+        recorded = log.origins.started if log.origins else None
+        starts = (entry.started_date_time for entry in log.entries)
+        self.started = recorded or min(starts, default=datetime.now(UTC))
+        """When the recorded run began."""
         self._moved = _moves(log.entries)
 
     async def __call__(self, request: Request[T]) -> Response:
@@ -289,4 +294,4 @@ def _answered(entry: _Entry) -> Response:
     except (ValueError, OverflowError) as error:
         raise SettingError(f"the recording of {entry.request.url} is broken: {error}") from error
     headers = {pair.name.lower(): pair.value for pair in response.headers}
-    return Response(entry.request.url, response.status, headers, body, received.astimezone(UTC))
+    return Response(entry.request.url, response.status, headers, body, received.astimezone(UTC), body)
