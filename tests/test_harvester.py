@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,14 +16,15 @@ from pkgharvest.errors import (
     TokenRefusedError,
     UnavailableError,
 )
-from pkgharvest.harvester import Harvester, in_order, once
+from pkgharvest.harvester import Harvester
+from pkgharvest.reading import RestReader
 from pkgharvest.record import Record
 from pkgharvest.resolve import Resolver
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 from pkgharvest.sources.catalog import Catalog
 from pkgharvest.sources.github import GitHub
 from pkgharvest.sources.pypi import PyPI
-from pkgharvest.targets import DEFAULT_HOSTS, Target, parse_target
+from pkgharvest.targets import DEFAULT_HOSTS, parse_target
 from pkgharvest.visit import Ending
 from services import (
     CATALOG,
@@ -45,10 +44,20 @@ from services import (
 pytestmark = pytest.mark.anyio
 
 
-def harvester(fetch: FakeFetch, *, catalog: bool = False, base: Iterable[Record] = ()) -> Harvester:
+def harvester(
+    fetch: FakeFetch, *, catalog: bool = False, base: Iterable[Record] = (), **options: Any
+) -> Harvester:
     asked = Catalog(CATALOG) if catalog else None
     resolver = Resolver(PyPI(PYPI), asked, Bases(base, DEFAULT_HOSTS), DEFAULT_HOSTS)
-    return Harvester(fetch, resolver, GitHub(GITHUB), UTC)
+    github = GitHub(GITHUB)
+    return Harvester(
+        fetch=fetch, resolver=resolver, github=github, reader=RestReader(github), zone=UTC, **options
+    )
+
+
+async def one(harvester: Harvester, target: str) -> Harvested | Failure:
+    [result] = await harvester.batch([parse_target(target)], Ending())
+    return result
 
 
 async def harvested(
@@ -58,7 +67,7 @@ async def harvested(
     catalog: bool = False,
     base: Iterable[Record] = (),
 ) -> Harvested | Failure:
-    return await harvester(FakeFetch(table), catalog=catalog, base=base).one(parse_target(target), Ending())
+    return await one(harvester(FakeFetch(table), catalog=catalog, base=base), target)
 
 
 def base_record(**fields: Any) -> Record:
@@ -89,7 +98,7 @@ EXPECTED = Record(
 
 async def test_a_slug_gives_the_whole_record() -> None:
     fetch = FakeFetch(replies())
-    result = await harvester(fetch).one(parse_target("django-x"), Ending())
+    result = await one(harvester(fetch), "django-x")
     assert result == Harvested("django-x", EXPECTED, 7, "source: Source", None, archived=False, warnings=())
     assert fetch.asked == [
         f"{PYPI}/pypi/django-x/json",
@@ -132,7 +141,7 @@ async def test_a_slug_of_digits_does_not_take_the_package_of_that_number() -> No
 
 async def test_the_catalog_is_asked_for_the_normalised_name_too() -> None:
     fetch = FakeFetch(replies())
-    result = await harvester(fetch, catalog=True).one(parse_target("django_x"), Ending())
+    result = await one(harvester(fetch, catalog=True), "django_x")
     assert isinstance(result, Harvested)
     assert (result.slug, result.record.id) == ("django-x", 99)
     assert fetch.asked[:2] == [f"{CATALOG}/api/v4/packages/{key}/" for key in ("django_x", "django-x")]
@@ -370,9 +379,7 @@ async def test_the_present_address_of_a_moved_repository_finds_its_record(catalo
     old = catalog_record(repo_url="https://github.com/old/django-x")
     base = [] if catalog else [msgspec.convert(old, Record)]
     fetch = FakeFetch(replies(catalog=Reply(old)))
-    result = await harvester(fetch, catalog=catalog, base=base).one(
-        parse_target("https://github.com/ann/django-x"), Ending()
-    )
+    result = await one(harvester(fetch, catalog=catalog, base=base), "https://github.com/ann/django-x")
     assert isinstance(result, Harvested)
     assert (result.record.id, result.record.repo_url) == (99, "https://github.com/old/django-x")
     assert result.warnings == ("the repository has moved to https://github.com/ann/django-x",)
@@ -396,7 +403,7 @@ async def test_what_ends_the_run_fails_the_rest_without_asking(error: Pkgharvest
 async def test_a_replay_goes_on_to_what_had_been_answered_before_the_run_ended() -> None:
     table = replies(project=Reply({}, 404))
     table[f"{GITHUB}/repos/zoe/first"] = RateLimitedError("wait")
-    replayed = dataclasses.replace(harvester(FakeFetch(table)), replaying=True)
+    replayed = harvester(FakeFetch(table), replaying=True)
     targets = [parse_target(f"https://github.com/{name}") for name in ("zoe/first", "ann/django-x")]
     results = [result async for result in replayed.all(targets, ahead=0)]
     assert [type(result) for result in results] == [Failure, Harvested]
@@ -408,51 +415,31 @@ async def test_failures_among_the_targets_are_passed_on() -> None:
     assert results == [failure]
 
 
-async def test_order_is_kept_and_few_are_under_way() -> None:
-    running, most = 0, 0
-
-    async def work(number: int) -> int:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        for _ in range(10 - number):
-            await asyncio.sleep(0)
-        running -= 1
-        return number
-
-    assert [number async for number in in_order(range(10), work, ahead=3)] == list(range(10))
-    assert most == 4
+async def test_participants_are_not_asked_for_if_nothing_was_committed_since() -> None:
+    newest = {"last_updated": "2026-03-16T15:30:00Z", "participants": ["zoe"]}
+    fetch = FakeFetch(replies())
+    kept = await one(harvester(fetch, base=[base_record(**newest)]), "django-x")
+    assert isinstance(kept, Harvested)
+    assert kept.record.participants == ["zoe"]
+    assert not [url for url in fetch.asked if "contributors" in url]
 
 
-async def test_leaving_early_cancels_what_is_under_way() -> None:
-    cancelled: list[int] = []
-
-    async def work(number: int) -> int:
-        if number == 0:
-            return number
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            cancelled.append(number)
-            raise
-        return number
-
-    results = in_order(range(5), work, ahead=2)
-    assert await anext(results) == 0
-    await results.aclose()
-    assert cancelled == [1, 2]
+@pytest.mark.parametrize(
+    ("last_updated", "refresh"),
+    [("2026-03-16T15:30:00Z", True), ("2026-03-16T15:29:59Z", False), (None, False)],
+)
+async def test_participants_are_asked_for_if_they_may_have_changed(
+    last_updated: str | None, refresh: bool
+) -> None:
+    base = base_record(last_updated=last_updated, participants=["zoe"])
+    result = await one(harvester(FakeFetch(replies()), base=[base], refresh=refresh), "django-x")
+    assert isinstance(result, Harvested)
+    assert result.record.participants == ["ann", "bob"]
 
 
-def test_targets_that_are_given_twice_are_told_apart_by_package() -> None:
-    targets: list[Target | Failure] = [
-        parse_target(text) for text in ("a", "b", "A", "https://github.com/a/b")
-    ]
+async def test_targets_that_are_given_twice_are_told_apart_by_package() -> None:
     failure = Failure("?", None, TargetError("no"))
-    assert list(once([*targets, failure, failure])) == [
-        targets[0],
-        targets[1],
-        Skipped("A", None, "the same package as a"),
-        targets[3],
-        failure,
-        failure,
-    ]
+    targets = [*(parse_target(text) for text in ("no", "such", "NO")), failure]
+    results = [result async for result in harvester(FakeFetch({})).all(targets, ahead=1)]
+    assert [type(result) for result in results] == [Failure, Failure, Skipped, Failure]
+    assert results[2:] == [Skipped("NO", None, "the same package as no"), failure]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from pkgharvest.errors import (
     MalformedError,
@@ -13,7 +14,8 @@ from pkgharvest.errors import (
     TokenRefusedError,
     UpstreamError,
 )
-from pkgharvest.sources.github import Commit, CommitPage, GitHub
+from pkgharvest.net.message import Request
+from pkgharvest.sources.github import Commit, CommitPage
 from pkgharvest.visit import Visit
 from pkgharvest.weeks import weekly_counts, window
 
@@ -26,11 +28,24 @@ SKEWED = 5
 """Commits in a row that must be older than the window before the list counts as read to its start.
 A single one may bear a wrong date; git's own ``--since`` looks as far beyond one."""
 
+
+class CommitSource(Protocol):
+    """What builds the requests for a repository's commits."""
+
+    def more_commits(self, full_name: str, url: str, /) -> Request[CommitPage]:
+        """Ask for a further page of commits."""
+        ...
+
+    def participation(self, full_name: str, /) -> Request[list[int]]:
+        """Ask for GitHub's own counts."""
+        ...
+
+
 CountsAt = Callable[[datetime], list[int]]
 """The 52 counts, oldest first, of the window at a moment."""
 
 
-async def commits_over_52(github: GitHub, full_name: str, page: CommitPage, ask: Visit) -> CountsAt:
+async def commits_over_52(source: CommitSource, full_name: str, page: CommitPage, ask: Visit) -> CountsAt:
     """Return the counts of the default branch, reading on from the first page as far as needed.
 
     The list is in the order of committer dates, and an author date is normally not later: a list
@@ -38,7 +53,7 @@ async def commits_over_52(github: GitHub, full_name: str, page: CommitPage, ask:
     commits that were read are counted, whatever the order of their dates.
 
     Args:
-        github: builds the requests.
+        source: builds the requests.
         full_name: ``owner/name`` of the repository.
         page: the newest commits.
         ask: fetches.
@@ -50,15 +65,16 @@ async def commits_over_52(github: GitHub, full_name: str, page: CommitPage, ask:
     commits = list(page.commits)
     read, asked = 1, False
     while page.next_url and not _covers(page.commits, window(ask.latest)[0]):
-        if not asked and _pages_needed(commits, read, page.pages, ask.latest) > PAGES_COUNTED:
+        needed = page.pages if page.since else _pages_needed(commits, read, page.pages, ask.latest)
+        if not asked and (needed or 0) > PAGES_COUNTED:
             asked = True
-            counts = await _participation(github, full_name, ask)
+            counts = await _participation(source, full_name, ask)
             if counts is not None:
                 return lambda _: counts
         if read == PAGES_AT_MOST:
             message = f"{full_name} has more than {len(commits)} commits in the last 52 weeks to count"
             raise NotReadyError(f"{message}, and GitHub's statistics are not ready", "Try again later")
-        page = await ask(github.more_commits(full_name, page.next_url))
+        page = await ask(source.more_commits(full_name, page.next_url))
         commits += page.commits
         read += 1
     # A push between two pages shifts commits to the next one: each counts once.
@@ -66,10 +82,10 @@ async def commits_over_52(github: GitHub, full_name: str, page: CommitPage, ask:
     return lambda moment: weekly_counts(filter(None, dates.values()), moment)
 
 
-async def _participation(github: GitHub, full_name: str, ask: Visit) -> list[int] | None:
+async def _participation(source: CommitSource, full_name: str, ask: Visit) -> list[int] | None:
     """Return GitHub's own counts, None if it has none to give: they are a short cut, and counting goes on."""
     try:
-        return await ask(github.participation(full_name))
+        return await ask(source.participation(full_name))
     except (RateLimitedError, TokenRefusedError):
         raise
     except UpstreamError:

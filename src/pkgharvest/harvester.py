@@ -6,95 +6,119 @@ Not named ``harvest``: a module of that name would hide the function that the pa
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import TypeVar
 
-from pkgharvest.commits import commits_over_52, last_commit
-from pkgharvest.errors import PkgharvestError, RateLimitedError, TargetError, TokenRefusedError
+from pkgharvest.commits import commits_over_52
+from pkgharvest.errors import PkgharvestError, TargetError
 from pkgharvest.net.message import Fetch
+from pkgharvest.order import in_groups, in_order
+from pkgharvest.reading import Reader
 from pkgharvest.record import Findings, Record, combine
-from pkgharvest.resolve import Resolver
+from pkgharvest.resolve import Resolver, Subject
 from pkgharvest.results import Failure, Harvested, Result, Skipped
-from pkgharvest.sources.github import Facts, GitHub
+from pkgharvest.sources.github import GitHub, Reading
 from pkgharvest.sources.pypi import documentation_of
 from pkgharvest.targets import CatalogTarget, Repository, Target
 from pkgharvest.visit import Ending, Visit
 
 T = TypeVar("T")
-R = TypeVar("R")
-
-_ENDINGS = (TokenRefusedError, RateLimitedError)
-"""Errors after which no other target can succeed either."""
 
 CONTRIBUTOR_PAGES = 20
 """Pages of contributors that are read at most. GitHub links the first 500 addresses to logins: five pages."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Harvester:
-    """The rules by which a target becomes a record."""
+    """The rules by which targets become records."""
 
     fetch: Fetch
     resolver: Resolver
     github: GitHub
+    reader: Reader
     zone: tzinfo
     """The time zone that the record's times are written in."""
+    refresh: bool = False
+    """Whether participants are asked for though nothing has been committed since the base record."""
     replaying: bool = False
     """Whether answers come from a recording."""
 
-    async def all(self, targets: Iterable[Target | Failure], *, ahead: int) -> AsyncGenerator[Result]:
+    async def all(
+        self, targets: Iterable[Target | Failure] | AsyncIterable[Target | Failure], *, ahead: int
+    ) -> AsyncGenerator[Result]:
         """Yield a result for each target, in their order, as soon as it and those before it are done.
 
         Two targets that turn out to be one package give one record. A refused token or a rate limit
         that outlasts the run's patience ends it: what is left fails with that error, and is not asked.
 
         Args:
-            targets: what to harvest; failures among them are passed on.
-            ahead: how many targets are worked on beyond the one that is next to come out.
+            targets: what to harvest, taken as there is room; failures among them are passed on.
+            ahead: how many batches are worked on beyond the one that is next to come out.
         """
         ending = Ending(replaying=self.replaying)
-
-        async def work(target: Target | Failure | Skipped) -> Result:
-            if isinstance(target, Failure | Skipped):
-                return target
-            result = await self.one(target, ending)
-            if isinstance(result, Failure) and isinstance(result.error, _ENDINGS):
-                ending.note(result.error)
-            return result
-
+        seen: dict[str, str] = {}
         written: dict[str, tuple[str, int]] = {}
-        async for result in in_order(once(targets), work, ahead=ahead):
-            yield _distinct(result, written) if isinstance(result, Harvested) else result
 
-    async def one(self, target: Target, ending: Ending) -> Harvested | Failure:
-        """Return the target's record, or why there is none."""
-        try:
-            return await self._harvest(target, Visit(self.fetch, ending))
-        except PkgharvestError as error:
-            return _failure(target, error)
+        async def work(group: list[Target | Failure]) -> list[Result]:
+            return await self._group([_once(target, seen) for target in group], ending)
 
-    async def _harvest(self, target: Target, ask: Visit) -> Harvested:
-        subject = await self.resolver.subject(target, ask)
-        facts = await ask(self.github.repository(subject.repository))
-        present = _repository(facts, subject.repository.host)
+        groups = in_groups(targets, self.reader.batch)
+        async with aclosing(in_order(groups, work, ahead=ahead)) as batches:
+            async for results in batches:
+                for result in results:
+                    yield _distinct(result, written) if isinstance(result, Harvested) else result
+
+    async def batch(self, targets: Sequence[Target], ending: Ending) -> list[Harvested | Failure]:
+        """Return the record of each target, or why there is none."""
+        visits = [Visit(self.fetch, ending) for _ in targets]
+        subjects = await _all(map(self.resolver.subject, targets, visits))
+        known = [(number, subject) for number, subject in enumerate(subjects) if isinstance(subject, Subject)]
+        readings = await self.reader.read(
+            [subject.repository for _, subject in known], [visits[number] for number, _ in known]
+        )
+        steps = [
+            self._finish(targets[number], subject, reading, visits[number])
+            for (number, subject), reading in zip(known, readings, strict=True)
+        ]
+        finished = dict(zip((number for number, _ in known), await _all(steps), strict=True))
+        outcomes = [finished.get(number, subject) for number, subject in enumerate(subjects)]
+        return [
+            outcome if isinstance(outcome, Harvested) else _failure(target, outcome)
+            for target, outcome in zip(targets, outcomes, strict=True)
+        ]
+
+    async def _group(self, group: list[Target | Failure | Skipped], ending: Ending) -> list[Result]:
+        """Harvest the targets of a group; what is decided already stays in its place."""
+        targets = [item for item in group if not isinstance(item, Failure | Skipped)]
+        harvested = iter(await self.batch(targets, ending) if targets else [])
+        return [item if isinstance(item, Failure | Skipped) else next(harvested) for item in group]
+
+    async def _finish(
+        self, target: Target, subject: Subject, reading: Reading | PkgharvestError, ask: Visit
+    ) -> Harvested:
+        """Return the record of a package whose repository has been read."""
+        if not isinstance(reading, Reading):
+            raise reading
+        facts = reading.facts
+        owner, _, name = facts.full_name.partition("/")
+        present = Repository(owner, name, subject.repository.host)
         project, doubt = await self.resolver.project(subject, present, ask)
-        page = await ask(self.github.commits(facts.full_name))
-        counts_at = await commits_over_52(self.github, facts.full_name, page, ask)
-        participants, missing = await self._participants(facts.full_name, subject.base, ask)
+        counts_at = await commits_over_52(self.reader, facts.full_name, reading.page, ask)
+        participants, missing = await self._participants(reading, subject.base, ask)
         moved_to = facts.html_url if present.key != subject.known_as.key else None
         found = Findings(
             slug=subject.slug,
             fetched=ask.latest,
-            repository_name=present.name,
+            repository_name=name,
             repository_url=facts.html_url,
             forks=facts.forks_count,
             stars=facts.stargazers_count,
             description=facts.description or "",
             commits_over_52=counts_at(ask.latest),
-            last_commit=last_commit(page),
+            last_commit=reading.last_commit,
             participants=participants,
             project=subject.project_name if project else None,
             project_title=project.name if project else None,
@@ -113,9 +137,14 @@ class Harvester:
         )
 
     async def _participants(
-        self, full_name: str, base: Record | None, ask: Visit
+        self, reading: Reading, base: Record | None, ask: Visit
     ) -> tuple[list[str] | None, str]:
         """Return the logins in the host's order, each once; None and a warning where it cannot list them."""
+        if reading.last_commit is None:
+            return [], ""
+        if base and not self.refresh and _is_newest(reading.last_commit, base):
+            return base.participants, ""
+        full_name = reading.facts.full_name
         logins: dict[str, None] = {}
         page = await ask(self.github.contributors(full_name))
         for _ in range(CONTRIBUTOR_PAGES):
@@ -129,34 +158,33 @@ class Harvester:
         return list(logins), ""
 
 
-async def in_order(
-    items: Iterable[T], work: Callable[[T], Coroutine[None, None, R]], *, ahead: int
-) -> AsyncGenerator[R]:
-    """Yield what the work makes of each item, in the order of the items, some of them worked on at once."""
-    tasks: deque[asyncio.Task[R]] = deque()
-    try:
-        for item in items:
-            tasks.append(asyncio.create_task(work(item)))
-            if len(tasks) > ahead:
-                yield await tasks.popleft()
-        while tasks:
-            yield await tasks.popleft()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def _all(steps: Iterable[Awaitable[T]]) -> list[T | PkgharvestError]:
+    """Return what each step gives or the error that it met, all of them under way at once."""
+
+    async def settled(step: Awaitable[T]) -> T | PkgharvestError:
+        try:
+            return await step
+        except PkgharvestError as error:
+            return error
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(settled(step)) for step in steps]
+    return [task.result() for task in tasks]
 
 
-def once(targets: Iterable[Target | Failure]) -> Iterator[Target | Failure | Skipped]:
-    """Yield the targets, in place of those that name a package again a note."""
-    seen: dict[str, str] = {}
-    for target in targets:
-        if isinstance(target, Failure) or target.key not in seen:
-            yield target
-            if not isinstance(target, Failure):
-                seen[target.key] = target.text
-        else:
-            yield Skipped(target.text, None, _same_as(seen[target.key]))
+def _is_newest(commit: datetime, base: Record) -> bool:
+    """Tell whether a commit is the newest one that the base record knows: then nobody has joined since."""
+    return commit.replace(microsecond=0) == base.last_updated
+
+
+def _once(target: Target | Failure, seen: dict[str, str]) -> Target | Failure | Skipped:
+    """Return the target, or a note in place of one that names a package again."""
+    if isinstance(target, Failure):
+        return target
+    if target.key in seen:
+        return Skipped(target.text, None, _same_as(seen[target.key]))
+    seen[target.key] = target.text
+    return target
 
 
 def _distinct(result: Harvested, written: dict[str, tuple[str, int]]) -> Result:
@@ -175,10 +203,6 @@ def _same_as(text: str) -> str:
     return f"the same package as {text}"
 
 
-def _failure(target: Target, error: PkgharvestError) -> Failure:
+def _failure(target: Target, error: object) -> Failure:
+    assert isinstance(error, PkgharvestError)  # noqa: S101  what gave no record gave its error
     return Failure(target.text, None if isinstance(target, CatalogTarget) else target.slug, error)
-
-
-def _repository(facts: Facts, host: str) -> Repository:
-    owner, _, name = facts.full_name.partition("/")
-    return Repository(owner, name, host)

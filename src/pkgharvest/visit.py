@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pkgharvest.errors import PkgharvestError
+from pkgharvest.errors import PkgharvestError, RateLimitedError, TokenRefusedError
 from pkgharvest.net.message import Answer, Fetch, Request
 
 T = TypeVar("T")
@@ -30,13 +30,14 @@ class Ending:
 
 
 class Visit:
-    """Fetches for one package, each address once, and remembers when the last answer came."""
+    """Fetches for one package, each thing once, and remembers when the last answer came."""
 
     def __init__(self, fetch: Fetch, ending: Ending) -> None:
         """Take what fetches, and what can end the run."""
         self._fetch = fetch
         self._ending = ending
-        self._answers: dict[str, Answer[Any]] = {}
+        self._answers: dict[tuple[str, bytes], Answer[Any]] = {}
+        self._latest: datetime | None = None
 
     async def __call__(self, request: Request[T]) -> T:
         """Return the judged answer.
@@ -45,11 +46,30 @@ class Visit:
             UpstreamError: there is none.
             PkgharvestError: the run has ended.
         """
-        self._ending.check()
-        if request.url not in self._answers:
-            self._answers[request.url] = await self._fetch(request)
-        answer: Answer[T] = self._answers[request.url]
+        asked = (request.url, request.body)
+        if asked not in self._answers:
+            self._answers[asked] = await self.beside(request)
+        answer: Answer[T] = self._answers[asked]
+        self.note(answer.received)
         return answer.value
+
+    async def beside(self, request: Request[T]) -> Answer[T]:
+        """Fetch for others too: the answer is handed out as it is, and not remembered.
+
+        Raises:
+            UpstreamError: there is none; one after which no other request can succeed ends the run.
+            PkgharvestError: the run has ended.
+        """
+        self._ending.check()
+        try:
+            return await self._fetch(request)
+        except (TokenRefusedError, RateLimitedError) as error:
+            self._ending.note(error)
+            raise
+
+    def note(self, received: datetime) -> None:
+        """Take note of when an answer for this package came."""
+        self._latest = max(self._latest or received, received)
 
     @property
     def latest(self) -> datetime:
@@ -58,6 +78,6 @@ class Visit:
         Raises:
             LookupError: nothing has been answered yet.
         """
-        if not self._answers:
+        if self._latest is None:
             raise LookupError("nothing has been answered yet")
-        return max(answer.received for answer in self._answers.values())
+        return self._latest

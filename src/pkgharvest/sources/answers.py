@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -21,7 +19,7 @@ from pkgharvest.errors import (
     UpstreamError,
     printable,
 )
-from pkgharvest.net.message import Response
+from pkgharvest.net.message import Response, http_date
 
 T = TypeVar("T")
 
@@ -80,21 +78,8 @@ def retry_after(response: Response) -> float | None:
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
-    until = _http_date(text)
-    return None if until is None else max(0.0, (until - server_time(response)).total_seconds())
-
-
-def server_time(response: Response) -> datetime:
-    """Return the host's own time, so that its waits do not depend on our clock."""
-    return _http_date(response.headers.get("date", "")) or response.received
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        parsed = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    until = http_date(text)
+    return None if until is None else max(0.0, (until - response.server_time).total_seconds())
 
 
 def failure(response: Response, what: str) -> UpstreamError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, TypeVar
@@ -32,6 +32,8 @@ from pkgharvest.weeks import WEEKS
 T = TypeVar("T")
 
 NAME = "GitHub"
+CORE = "core"
+GRAPHQL = "graphql"
 
 PAGE = 100
 """Entries per page, the most that GitHub gives: https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api"""
@@ -48,6 +50,9 @@ _NEXT = re.compile(r'<([^>]*)>\s*;[^,<]*\brel="?next"?')
 _LAST = re.compile(r'<[^>]*[?&]page=(\d+)[^>]*>\s*;[^,<]*\brel="?last"?')
 
 
+FullName = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+\Z")]
+
+
 class Facts(msgspec.Struct, frozen=True):
     """What GitHub says of a repository.
 
@@ -55,7 +60,7 @@ class Facts(msgspec.Struct, frozen=True):
     """
 
     id: int
-    full_name: Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+\Z")]
+    full_name: FullName
     """``owner/name`` as it is called now, after every renaming."""
     html_url: str
     description: str | None
@@ -79,8 +84,24 @@ class CommitPage:
 
     commits: tuple[Commit, ...]
     next_url: str | None
+    """The address of the next page, for `GitHub.more_commits`."""
     pages: int | None
     """How many pages the whole list has, None if the answer does not tell."""
+    since: datetime | None = None
+    """Where the list begins, by committer date, if not with the first commit: ``pages`` counts from there."""
+    count: int | None = None
+    """How many commits the whole list has, None if the answer does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of a repository at first, whichever way."""
+
+    facts: Facts
+    last_commit: datetime | None
+    """Committer date of the newest commit of the default branch; None for an empty repository."""
+    page: CommitPage
+    """The newest commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +132,19 @@ class _Contributor(msgspec.Struct):
 
 class _Participation(msgspec.Struct):
     all: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=WEEKS, max_length=WEEKS)]
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """A rate limit: requests or points an hour, what is left of them, and when all are there again."""
+
+    limit: int
+    remaining: int
+    reset: int
+    """Seconds since 1970."""
+
+
+class _Limits(msgspec.Struct):
+    resources: dict[str, Limit]
 
 
 class _Block(msgspec.Struct):
@@ -171,6 +205,15 @@ class GitHub:
         url = f"{self._of(full_name)}/stats/participation"
         return self._request(url, what, lambda response: answers.decode(response, _Participation).all)
 
+    def limits(self) -> Request[dict[str, Limit]]:
+        """Ask for the rate limits by resource, which costs nothing of them.
+
+        https://docs.github.com/en/rest/rate-limit/rate-limit
+        """
+        url = f"{self.base_url}/rate_limit"
+        request = self._request(url, "the limits", lambda answer: answers.decode(answer, _Limits).resources)
+        return replace(request, is_stored=False, points=lambda _: 0)
+
     def _of(self, full_name: str) -> str:
         return f"{self.base_url}/repos/{full_name}"
 
@@ -188,7 +231,7 @@ class GitHub:
 
         version = _ENTERPRISE_VERSION if self.base_url.endswith("/api/v3") else _VERSION
         headers = {"accept": "application/vnd.github+json", "x-github-api-version": version}
-        return Request(NAME, url, judge, headers, token=self.token)
+        return Request(NAME, url, judge, headers, token=self.token, resource=CORE)
 
     def _contributors(self, response: Response) -> ContributorPage | None:
         if response.status == HTTPStatus.NO_CONTENT:
@@ -240,11 +283,16 @@ def _commit(entry: _CommitEntry) -> Commit:
 
 
 def _moment(signature: _Signature | None) -> datetime | None:
+    return moment(signature.date) if signature else None
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return the moment that one of GitHub's dates tells, None where it is missing or in no calendar."""
     try:
-        moment = datetime.fromisoformat(signature.date or "") if signature else None
+        parsed = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return moment if moment and moment.tzinfo else None
+    return parsed if parsed.tzinfo else None
 
 
 def _problem(response: Response) -> _Problem:
@@ -280,11 +328,23 @@ def problem(response: Response, what: str, token: Token | None) -> UpstreamError
 def _forbidden(response: Response, what: str, token: Token | None) -> UpstreamError:
     told = _problem(response)
     if not told.block and "too large" not in told.message.lower() and _is_limit(response, told.message):
-        advice = (
-            "" if token else "Set GITHUB_TOKEN: with a token GitHub allows 5,000 requests an hour, not 60"
-        )
-        return RateLimitedError(f"{response.host} wants fewer requests", advice, wait=_wait(response))
+        return limited(response, token)
     return _refused(response, what)
+
+
+def limited(response: Response, token: Token | None) -> RateLimitedError:
+    """Return the error of an answer that is about a rate limit, with the wait that it asks for."""
+    return RateLimitedError(
+        f"{response.host} wants fewer requests",
+        advice(token),
+        wait=_wait(response),
+        hurried=response.headers.get("x-ratelimit-remaining") != "0",
+    )
+
+
+def advice(token: Token | None) -> str:
+    """Return what helps against the rate limit."""
+    return "" if token else "Set GITHUB_TOKEN: with a token GitHub allows 5,000 requests an hour, not 60"
 
 
 def _is_limit(response: Response, message: str) -> bool:
@@ -303,7 +363,7 @@ def _wait(response: Response) -> float | None:
     reset = response.headers.get("x-ratelimit-reset", "")
     waits = [answers.retry_after(response)]
     if response.headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
-        waits.append(int(reset[:12]) - answers.server_time(response).timestamp())
+        waits.append(int(reset[:12]) - response.server_time.timestamp())
     # A second more: the host's clock tells no fractions.
     return max((max(wait, 0.0) + 1 for wait in waits if wait is not None), default=None)
 

@@ -82,7 +82,9 @@ class PyPI:
                 return answers.decode(response, _Document).info
             raise answers.failure(response, f"the project {name!r}")
 
-        return Request(NAME, f"{self.base_url}/pypi/{name}/json", judge, {"accept": "application/json"})
+        # The CDN in front of PyPI keeps answers for as long, so that asking earlier tells nothing new.
+        url = f"{self.base_url}/pypi/{name}/json"
+        return Request(NAME, url, judge, {"accept": "application/json"}, believes_age=True)
 
 
 def documentation_of(project: Project) -> str | None:
