@@ -68,7 +68,8 @@ def test_a_package_costs_three_requests_of_github_and_one_of_pypi(services: resp
     serve(services, replies())
     result = run("django-x", "--verbose")
     assert result.stderr.splitlines()[-1].endswith(
-        "(PyPI: 1 request, 57 of 60 left until 16:06 UTC; GitHub: 3 requests, 57 of 60 left until 16:06 UTC)"
+        "(PyPI: 1 request, 1 charged, 57 of 60 left until 16:06 UTC; "
+        "GitHub: 3 requests, 3 charged, 57 of 60 left until 16:06 UTC)"
     )
 
 
@@ -198,7 +199,7 @@ def test_bad_base_records_are_told_before_anything_is_asked(
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "told"),
     [
-        ([], {}, 2, "give at least one target"),
+        ([], {}, 2, "give at least one target, or a list with --from"),
         (["x", "--format", "xml"], {}, 2, "'xml' is not one of"),
         (["x", "--timezone", "Mars/Base"], {}, 2, "'Mars/Base' is no time zone"),
         (["x", "--max-wait", "-1"], {}, 2, "-1.0 is not in the range"),
@@ -401,3 +402,130 @@ def test_a_pipe_is_written_by_its_name() -> None:
     command = f"{sys.executable} -m pkgharvest fetch --replay demo -q django-pghistory -o /dev/stdout | cat"
     shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert json.loads(shown.stdout)["slug"] == "django-pghistory"
+
+
+def test_targets_come_from_lists_too(services: respx.MockRouter, tmp_path: Path) -> None:
+    serve(services, replies())
+    (tmp_path / "list.txt").write_text("# the packages\n\ndjango-x  # the only one\n../x\nno-such\n")
+    result = run("--from", str(tmp_path / "list.txt"), "-f", "jsonl")
+    assert (result.exit_code, len(result.stdout.splitlines())) == (3, 1)
+    told = result.stderr.splitlines()
+    assert told[0].startswith(f"{tmp_path}/list.txt:4: error: '../x' is no name of a package")
+    assert told[1].startswith("no-such: error: ")
+
+
+def test_targets_come_from_stdin_too(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    result = CliRunner().invoke(app, ["fetch", "--from", "-", "-q"], input="django-x\n")
+    assert json.loads(result.stdout)["slug"] == "django-x"
+
+
+def test_a_list_that_cannot_be_read_is_told_before_anything_is_asked(services: respx.MockRouter) -> None:
+    result = run("--from", "no/such.txt", "django-x")
+    assert (result.exit_code, services.calls.call_count) == (2, 0)
+    assert "the list no/such.txt cannot be read" in result.stderr
+
+
+def test_an_empty_list_gives_nothing_and_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").touch()
+    result = run("--from", str(tmp_path / "list.txt"))
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_what_is_stored_is_revalidated_and_answers_offline(services: respx.MockRouter) -> None:
+    table = replies()
+    for reply in table.values():
+        assert isinstance(reply, Reply)
+        reply.headers = {"etag": 'W/"tag"'}
+    serve(services, table)
+    first = json.loads(run("django-x").stdout)
+    services.clear()
+    router = services.route(headers={"if-none-match": 'W/"tag"'}).respond(304)
+    again = json.loads(run("django-x").stdout)
+    assert router.call_count == 4
+    services.clear()
+    asked = services.calls.call_count
+    offline = run("django-x", "--offline")
+    assert (offline.exit_code, json.loads(offline.stdout)) == (0, again)
+    assert again | {"last_fetched": None} == first | {"last_fetched": None}
+    failing = run("other", "--offline")
+    assert (failing.exit_code, services.calls.call_count) == (3, asked)
+    assert failing.stderr.splitlines()[0] == (
+        "other: error: nothing is stored for https://pypi.python.org/pypi/other/json. "
+        "Run without --offline first"
+    )
+
+
+def test_without_a_cache_nothing_is_stored(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    run("django-x", "--no-cache")
+    assert not list(Path(os.environ["HOME"]).rglob("*.sqlite3"))
+
+
+def test_what_was_missing_is_not_asked_for_again_unless_refreshed(services: respx.MockRouter) -> None:
+    serve(services, {})
+    codes = [run(*arguments).exit_code for arguments in (["x"], ["x"], ["x", "--refresh"])]
+    assert (codes, services.calls.call_count) == ([3, 3, 3], 2)
+
+
+def test_a_dry_run_asks_nobody_and_tells_the_costs(services: respx.MockRouter, marked_token: str) -> None:
+    result = run("a", "b", "A", "--dry-run", "--catalog")
+    signed = run("a", "b", "--dry-run", GITHUB_TOKEN=marked_token)
+    assert result.stdout.splitlines() == [
+        "packages: 2, 0 with an earlier record",
+        "PyPI: 2 requests",
+        "GitHub REST: 6 requests (60 an hour, unless some are spent)",
+        "Django Packages: 2 requests",
+    ]
+    assert signed.stdout.splitlines()[2:] == [
+        "GitHub REST: 2 requests (5000 an hour, unless some are spent)",
+        "GitHub GraphQL: 1 point (5000 an hour, unless some are spent)",
+    ]
+    assert services.calls.call_count == 0
+
+
+LIMITS = {
+    name: {"limit": 5000, "used": 1, "remaining": 4999, "reset": 1773850000}
+    for name in ("core", "graphql", "x")
+}
+
+
+def test_limits_are_shown_for_people_and_programs(services: respx.MockRouter) -> None:
+    services.get(f"{GITHUB}/rate_limit").respond(json={"resources": LIMITS})
+    runner = CliRunner()
+    assert runner.invoke(app, ["limits"]).stdout.splitlines() == [
+        "GitHub REST: 4999 of 5000 left until 16:06 UTC",
+        "GitHub GraphQL: 4999 of 5000 left until 16:06 UTC",
+    ]
+    told = json.loads(runner.invoke(app, ["limits", "--format", "json"]).stdout)
+    assert told["core"] == {"limit": 5000, "remaining": 4999, "reset": "2026-03-18T16:06:40Z"}
+
+
+def test_a_server_without_limits_says_so(services: respx.MockRouter) -> None:
+    services.get(f"{GITHUB}/rate_limit").respond(404, json={"message": "Rate limiting is not enabled."})
+    result = CliRunner().invoke(app, ["limits"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: this server has no rate limits. They may be switched off\n",
+    )
+
+
+def test_the_stored_answers_are_shown_and_dropped(services: respx.MockRouter) -> None:
+    serve(services, replies())
+    runner = CliRunner()
+    empty = runner.invoke(app, ["cache", "info"]).stdout
+    run("django-x")
+    full = runner.invoke(app, ["cache", "info"]).stdout
+    assert "answers-1.sqlite3: 0 answers, " in empty
+    assert "answers-1.sqlite3: 4 answers, " in full
+    assert "last confirmed between " in full
+    assert runner.invoke(app, ["cache", "clear"]).stdout == "4 answers dropped\n"
+    assert ": 0 answers, " in runner.invoke(app, ["cache", "info"]).stdout
+
+
+def test_a_store_that_cannot_be_used_is_a_warning(services: respx.MockRouter, tmp_path: Path) -> None:
+    serve(services, replies())
+    (tmp_path / "file").touch()
+    result = run("django-x", XDG_CACHE_HOME=str(tmp_path / "file"))
+    assert (result.exit_code, json.loads(result.stdout)["slug"]) == (0, "django-x")
+    assert result.stderr.startswith("warning: the stored answers in ")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import platformdirs
 import pytest
 
 from pkgharvest.errors import SettingError
@@ -16,6 +17,11 @@ ADDRESSES = {
     "github_url": "PKGHARVEST_GITHUB_URL",
     "pypi_url": "PKGHARVEST_PYPI_URL",
     "catalog_url": "PKGHARVEST_CATALOG_URL",
+}
+RATES = {
+    "rest_per_minute": "PKGHARVEST_GITHUB_REST_PER_MINUTE",
+    "graphql_per_minute": "PKGHARVEST_GITHUB_GRAPHQL_PER_MINUTE",
+    "pypi_per_minute": "PKGHARVEST_PYPI_PER_MINUTE",
 }
 
 
@@ -28,6 +34,14 @@ def test_without_an_environment_the_defaults_hold() -> None:
         "token": None,
         "timezone": "America/New_York",
         "max_wait": 60.0,
+        "jobs": 12,
+        "rest_per_minute": 900,
+        "graphql_per_minute": 2000,
+        "pypi_per_minute": 600,
+        "refresh": False,
+        "cache": True,
+        "cache_folder": None,
+        "offline": False,
         "catalog": False,
         "record": None,
         "replay": None,
@@ -51,7 +65,7 @@ def test_an_address_comes_from_its_variable(name: str, variable: str, value: str
     assert settings == Settings(**{name: address})  # type: ignore[arg-type]  # names of fields
 
 
-@pytest.mark.parametrize("variable", [*ADDRESSES.values(), "GITHUB_TOKEN", "GH_TOKEN"])
+@pytest.mark.parametrize("variable", [*ADDRESSES.values(), *RATES.values(), "GITHUB_TOKEN", "GH_TOKEN"])
 def test_an_empty_variable_is_none(variable: str) -> None:
     assert Settings.from_environment({variable: ""}) == Settings()
 
@@ -212,6 +226,54 @@ def test_a_number_of_seconds_is_a_patience(seconds: float) -> None:
 def test_no_number_of_seconds_is_no_patience(seconds: float) -> None:
     with pytest.raises(SettingError, match="max_wait"):
         Settings(max_wait=seconds)
+
+
+@pytest.mark.parametrize(("name", "variable"), RATES.items())
+@pytest.mark.parametrize(("value", "rate"), [("1", 1), ("15000", 15000), (" 600\n", 600), ("007", 7)])
+def test_a_pace_comes_from_its_variable(name: str, variable: str, value: str, rate: int) -> None:
+    changes: dict[str, Any] = {name: rate}
+    assert Settings.from_environment({variable: value}) == Settings(**changes)
+
+
+@pytest.mark.parametrize("variable", RATES.values())
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1e3", "many", "٦٠", "6²", "1 000", "0x10", "inf"])
+def test_what_is_no_pace_is_told_by_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(SettingError, match=rf"^{variable} is .*; it must be a number, 1 or more$"):
+        Settings.from_environment({variable: value})
+
+
+def test_a_pace_of_ever_so_many_digits_is_a_fast_one() -> None:
+    settings = Settings.from_environment({RATES["rest_per_minute"]: "9" * 10_000})
+    assert settings.rest_per_minute > 10**9
+
+
+@pytest.mark.parametrize("name", ["jobs", *RATES])
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_number_below_one_is_told_by_its_name(name: str, number: int) -> None:
+    changes: dict[str, Any] = {name: number}
+    with pytest.raises(SettingError, match=rf"^{name} is {number}; it must be 1 or more$"):
+        Settings(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"cache": False}, {"replay": "demo"}, {"refresh": True}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_offline_needs_what_is_stored(changes: dict[str, Any]) -> None:
+    assert Settings(offline=True).offline
+    with pytest.raises(SettingError, match=r"^offline needs what is stored"):
+        Settings(offline=True, **changes)
+
+
+def test_answers_are_stored_in_the_folder_that_is_given(tmp_path: Path) -> None:
+    assert Settings(cache_folder=tmp_path).store_folder == tmp_path
+
+
+def test_answers_are_stored_in_the_cache_folder_of_the_user_by_default() -> None:
+    folder = Settings().store_folder
+    assert folder == platformdirs.user_cache_path("pkgharvest", appauthor=False)
+    assert Path.home() in folder.parents
 
 
 def test_a_run_is_not_recorded_and_replayed_at_once() -> None:

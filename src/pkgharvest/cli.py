@@ -15,14 +15,16 @@ import typer
 from pkgharvest.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from pkgharvest.console import Console
-    from pkgharvest.errors import PkgharvestError
+    from pkgharvest.net.cache import Store
     from pkgharvest.output import Documents, Format
-    from pkgharvest.record import Record
+    from pkgharvest.results import Failure
     from pkgharvest.settings import Settings
-    from pkgharvest.targets import Target
+    from pkgharvest.targets import Hosts, Target
 
 EPILOGUE = """
 Exit codes: 0 every target gave a record - 1 an error of pkgharvest itself - 2 the command line or an input
@@ -40,6 +42,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+cache_app = typer.Typer(
+    help="Look at the stored answers, or drop them.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(cache_app, name="cache")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  the form of Typer's callbacks
@@ -70,12 +78,16 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         ),
     ] = None,
     *,
+    lists: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="FILE", help="Targets, one a line; - is stdin. Repeatable."),
+    ] = None,
     catalog: Annotated[
         bool, typer.Option("--catalog", help="Ask Django Packages for the fields that only it knows.")
     ] = False,
     base: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Earlier records to start from, in any of the formats."),
+        typer.Option(metavar="FILE", help="Earlier records to start from, in any format."),
     ] = None,
     form: Annotated[
         Literal["json", "jsonl", "list"],
@@ -87,7 +99,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
             "--output",
             "-o",
             metavar="FILE",
-            help="Write here instead of stdout; replaced whole or not at all.",
+            help="Write here, not to stdout; replaced whole or not at all.",
         ),
     ] = None,
     timezone: Annotated[
@@ -96,6 +108,18 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     max_wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for rate limits, in all.")
     ] = 60.0,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Requests under way to GitHub at once.")] = 12,
+    refresh: Annotated[
+        bool,
+        typer.Option("--refresh", help="Ask also for what cannot have changed or was missing."),
+    ] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Store no answers, and use none.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Answer from what is stored, whatever its age.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask nothing; tell what the run would cost.")
+    ] = False,
     record: Annotated[
         Path | None, typer.Option(metavar="FILE.har", help="Write down what is asked and answered.")
     ] = None,
@@ -112,7 +136,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
 
     pkgharvest fetch django-pghistory | jq .repo_watchers
 
-    pkgharvest fetch --catalog -o packages.json --format list django-ltree django-pghistory
+    pkgharvest fetch --from packages.txt --base old.jsonl -f jsonl -o new.jsonl
     """
     with _exit_codes(quiet=quiet, verbose=verbose) as console:
         from dataclasses import replace
@@ -124,15 +148,80 @@ def fetch(  # noqa: PLR0913  each is an option of the command
             Settings.from_environment(os.environ),
             timezone=timezone,
             max_wait=max_wait,
+            jobs=jobs,
+            refresh=refresh,
+            cache=not no_cache,
+            offline=offline,
             catalog=catalog,
             record=record,
             replay=replay,
         )
         if output is not None and record is not None and Path(output).resolve() == record.resolve():
             raise SettingError("--output and --record name the same file")
-        parsed = _parsed(targets or [], settings, console)
-        code = _run(settings, parsed, _read_bases(base), _sink(form, output), console)
+        hosts = _hosts(settings)
+        named = _targets(_parsed(targets or [], hosts, console), lists or [], hosts)
+
+        from pkgharvest import run
+
+        bases = run.read_bases(base) if base else []
+        if dry_run:
+            for line in run.plan(settings, named, bases, _now(), console):
+                typer.echo(line)
+            return
+        code = run.fetch(settings, named, bases, _sink(form, output), console)
     raise typer.Exit(code)
+
+
+@app.command()
+def limits(
+    *,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", "-f", help="For people or programs.")
+    ] = "text",
+) -> None:
+    """Show what is left of GitHub's rate limits, REST and GraphQL.
+
+    pkgharvest limits
+
+    pkgharvest limits --format json | jq .core.remaining
+    """
+    with _exit_codes(quiet=False, verbose=False):
+        from pkgharvest import run
+        from pkgharvest.settings import Settings
+
+        quotas = run.limits(Settings.from_environment(os.environ))
+        if form == "json":
+            typer.echo(run.limits_json(quotas), nl=False)
+            return
+        for resource, name in (("core", "REST"), ("graphql", "GraphQL")):
+            if resource in quotas:
+                typer.echo(f"GitHub {name}: {run.left(quotas[resource])}")
+
+
+@cache_app.command("info")
+def cache_info() -> None:
+    """Show where answers are stored, how many and how large.
+
+    pkgharvest cache info
+    """
+    with _store() as store:
+        contents = store.contents()
+        typer.echo(f"{contents.path}: {contents.answers} answers, {contents.size} bytes")
+        if contents.oldest and contents.newest:
+            first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (contents.oldest, contents.newest))
+            typer.echo(f"last confirmed between {first} and {last} UTC")
+
+
+@cache_app.command("clear")
+def cache_clear() -> None:
+    """Drop all stored answers.
+
+    pkgharvest cache clear
+    """
+    with _store() as store:
+        answers = store.contents().answers
+        store.clear()
+        typer.echo(f"{answers} answers dropped")
 
 
 def main() -> None:
@@ -140,57 +229,22 @@ def main() -> None:
     app(prog_name="pkgharvest")
 
 
-def _run(
-    settings: Settings,
-    targets: list[Target],
-    bases: list[Record],
-    sink: AbstractContextManager[Documents],
-    console: Console,
-) -> int:
-    """Harvest, write and tell; return the exit code."""
-    import asyncio
-    import time
-    from contextlib import aclosing
-
-    from pkgharvest.results import Failure, Harvested
-    from pkgharvest.session import Session
-
-    failures: set[int] = set()
-    records = 0
-
-    async def run() -> None:
-        nonlocal records
-        started = time.monotonic()
-        with sink as documents:
-            async with (
-                Session(settings, base=bases) as session,
-                aclosing(session.harvest(targets)) as results,
-            ):
-                async for result in results:
-                    console.result(result)
-                    if isinstance(result, Harvested):
-                        documents.add(result.record)
-                        records += 1
-                    elif isinstance(result, Failure):
-                        failures.add(_code_of(result.error))
-        console.summary(time.monotonic() - started, session.gates)
-
-    asyncio.run(run())
-    return _exit_code(failures, records)
+USAGE = 2
 
 
-def _parsed(texts: list[str], settings: Settings, console: Console) -> list[Target]:
-    """Return the targets, or tell every one that cannot be parsed."""
+def _hosts(settings: Settings) -> Hosts:
+    if settings.replay is None:
+        return settings.hosts
+    from pkgharvest.session import in_force
+
+    return in_force(settings).hosts
+
+
+def _parsed(texts: list[str], hosts: Hosts, console: Console) -> list[Target]:
+    """Return the targets of the command line, or tell every one that cannot be parsed."""
     from pkgharvest.errors import TargetError
     from pkgharvest.targets import parse_target
 
-    if not texts:
-        raise typer.BadParameter("give at least one target", param_hint="TARGET")
-    hosts = settings.hosts
-    if settings.replay is not None:
-        from pkgharvest.session import in_force
-
-        hosts = in_force(settings).hosts
     targets: list[Target] = []
     for text in texts:
         try:
@@ -202,18 +256,33 @@ def _parsed(texts: list[str], settings: Settings, console: Console) -> list[Targ
     return targets
 
 
-def _read_bases(path: Path | None) -> list[Record]:
-    from pkgharvest.errors import SettingError
-    from pkgharvest.record import RecordError, decode_records
+def _targets(
+    targets: list[Target], names: list[str], hosts: Hosts
+) -> list[Target] | AsyncGenerator[Target | Failure]:
+    """Return the targets of the command line, followed by those of the lists."""
+    if not names:
+        if not targets:
+            raise typer.BadParameter("give at least one target, or a list with --from", param_hint="TARGET")
+        return targets
 
-    if path is None:
-        return []
-    try:
-        return list(decode_records(path.read_text(encoding="utf-8-sig")))
-    except OSError as error:
-        raise SettingError(f"the base records in {path} cannot be read: {error.strerror}") from error
-    except (RecordError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} holds what is not a record: {error}") from error
+    from pkgharvest import lists
+
+    stdin = None if sys.stdin is None else sys.stdin.buffer
+    lists.check(names, stdin)
+
+    async def chain() -> AsyncGenerator[Target | Failure]:
+        for target in targets:
+            yield target
+        async for item in lists.targets_in(names, stdin, hosts):
+            yield item
+
+    return chain()
+
+
+def _now() -> datetime:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
 
 
 def _sink(form: Format, output: str | None) -> AbstractContextManager[Documents]:
@@ -229,22 +298,17 @@ def _sink(form: Format, output: str | None) -> AbstractContextManager[Documents]
     return in_file(form, Path(output))
 
 
-USAGE = 2
+@contextmanager
+def _store() -> Iterator[Store]:
+    """Yield the stored answers of the user."""
+    with _exit_codes(quiet=False, verbose=False) as console:
+        from contextlib import closing
 
+        from pkgharvest.net.cache import Store
+        from pkgharvest.settings import Settings
 
-def _exit_code(failures: set[int], records: int) -> int:
-    """Return the exit code of a run, from those of its failures and the number of its records."""
-    if failures == {6} and records == 0:
-        return 6
-    return min(failures & {4, 5}, default=3 if failures else 0)
-
-
-def _code_of(error: PkgharvestError) -> int:
-    """Return the exit code of a run in which only this failed."""
-    from pkgharvest.errors import RateLimitedError, TokenRefusedError, UnreachableError
-
-    codes = {TokenRefusedError: 4, RateLimitedError: 5, UnreachableError: 6}
-    return next((code for kind, code in codes.items() if isinstance(error, kind)), 3)
+        with closing(Store(Settings.from_environment(os.environ).store_folder, console.warning)) as store:
+            yield store
 
 
 @contextmanager

@@ -10,13 +10,12 @@ from anyio.from_thread import start_blocking_portal
 
 from pkgharvest.record import Record
 from pkgharvest.results import Result
-from pkgharvest.session import Session
+from pkgharvest.session import Session, Targets
 from pkgharvest.settings import Settings
-from pkgharvest.targets import Target
 
 
 async def aharvest(
-    targets: Iterable[str | Target], settings: Settings | None = None, *, base: Iterable[Record] = ()
+    targets: Targets, settings: Settings | None = None, *, base: Iterable[Record] = ()
 ) -> AsyncGenerator[Result]:
     """Yield a result for each target, in their order, as soon as it and those before it are done.
 
@@ -38,7 +37,7 @@ async def aharvest(
 
 
 def harvest(
-    targets: Iterable[str | Target], settings: Settings | None = None, *, base: Iterable[Record] = ()
+    targets: Targets, settings: Settings | None = None, *, base: Iterable[Record] = ()
 ) -> Iterator[Result]:
     """Yield a result for each target, as `aharvest` does; the network runs on in a thread of its own."""
     results = aharvest(targets, settings, base=base)

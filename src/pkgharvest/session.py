@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import AsyncExitStack, ExitStack
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, ExitStack, aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pkgharvest.bases import Bases
-from pkgharvest.errors import SettingError, TargetError
+from pkgharvest.errors import SettingError, TargetError, printable
 from pkgharvest.files import replacing
 from pkgharvest.harvester import Harvester
+from pkgharvest.net.cache import Cached, Offline, Store
 from pkgharvest.net.client import Bounds, Network
 from pkgharvest.net.clock import Clock, JumpingClock, SystemClock
 from pkgharvest.net.fetch import Fetcher
-from pkgharvest.net.message import Exchange, Token
-from pkgharvest.net.quota import Gate, Patience
+from pkgharvest.net.message import Exchange, Forgetful, Token
+from pkgharvest.net.quota import Gate, Patience, Quota, Rules
 from pkgharvest.net.recording import Origins, Recorder, Replay
 from pkgharvest.net.retry import RetryPolicy
+from pkgharvest.order import one_by_one
+from pkgharvest.reading import GraphReader, Reader, RestReader, StoredReader
 from pkgharvest.record import Record
 from pkgharvest.resolve import Resolver
 from pkgharvest.results import Failure, Result
@@ -28,27 +32,38 @@ from pkgharvest.settings import Settings
 from pkgharvest.sources import catalog, github, pypi
 from pkgharvest.sources.catalog import Catalog
 from pkgharvest.sources.github import GitHub
+from pkgharvest.sources.graphql import GraphQL
 from pkgharvest.sources.pypi import PyPI
 from pkgharvest.targets import Hosts, Target, parse_target
 from pkgharvest.version import __version__
+from pkgharvest.weeks import window
+
+Targets = Iterable[str | Target | Failure] | AsyncIterable[str | Target | Failure]
+"""What can be harvested: texts, targets, and failures to parse, which are passed on."""
 
 USER_AGENT = f"pkgharvest/{__version__} (package metadata harvester)"
-AT_ONCE = {github.NAME: 8, pypi.NAME: 4, catalog.NAME: 1}
-"""Requests under way to a service. PyPI asks for few at once, the catalog is run by volunteers."""
 AHEAD = 32
-"""Targets worked on beyond the one that is next to come out."""
+"""Targets worked on beyond those that are next to come out, in whole batches; four of them at least."""
+PYPI_AT_ONCE = 6
+"""Requests under way to PyPI, which asks for few; the catalog of volunteers gets one after the other."""
 
 
 class Session:
     """One run. An async context manager: connections are open, and the recording is written, inside it."""
 
     def __init__(
-        self, settings: Settings, *, base: Iterable[Record] = (), clock: Clock | None = None
+        self,
+        settings: Settings,
+        *,
+        base: Iterable[Record] = (),
+        clock: Clock | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Take the settings, the base records, and for tests a clock."""
+        """Take the settings, the base records, for tests a clock, and whom to tell what is amiss."""
         self._settings = settings
         self._base = base
         self._clock = clock
+        self._warn = warn
         self._stack = AsyncExitStack()
         self._harvester: Harvester | None = None
         self.gates: dict[str, Gate] = {}
@@ -62,8 +77,9 @@ class Session:
             OutputError: the recording cannot be written.
         """
         async with AsyncExitStack() as stack:
-            settings, clock, exchange = await self._line(stack)
-            self._harvester, self.gates = _harvester(settings, clock, exchange, self._base)
+            line = await self._line(stack)
+            self._harvester, self.gates = _harvester(line, self._base)
+            stack.callback(_remember_quotas, line, self.gates)
             self._stack = stack.pop_all()
         return self
 
@@ -73,63 +89,135 @@ class Session:
         """Close what was opened."""
         await self._stack.__aexit__(kind, error, trace)
 
-    async def harvest(self, targets: Iterable[str | Target]) -> AsyncGenerator[Result]:
+    async def harvest(self, targets: Targets) -> AsyncGenerator[Result]:
         """Yield a result for each target, in their order; see `Harvester.all`."""
         if self._harvester is None:
             raise RuntimeError("the session is not open: use 'async with'")
         if isinstance(targets, str):
             raise TypeError("targets are several: pass a list, even of one")
         hosts = self._harvester.resolver.hosts
-        async for result in self._harvester.all(_parsed(targets, hosts), ahead=AHEAD):
-            yield result
+        ahead = max(4, AHEAD // self._harvester.reader.batch)
+        async with aclosing(self._harvester.all(_parsed(targets, hosts), ahead=ahead)) as results:
+            async for result in results:
+                yield result
 
-    async def _line(self, stack: AsyncExitStack) -> tuple[Settings, Clock, Exchange]:
-        """Return the settings in force, the time, and what sends or replays requests."""
+    async def limits(self) -> dict[str, Quota]:
+        """Return GitHub's rate limits by resource: ``core`` (REST), ``graphql`` and others."""
+        if self._harvester is None:
+            raise RuntimeError("the session is not open: use 'async with'")
+        answer = await self._harvester.fetch(self._harvester.github.limits())
+        return {
+            name: Quota(limit.limit, limit.remaining, datetime.fromtimestamp(limit.reset, UTC))
+            for name, limit in answer.value.items()
+        }
+
+    async def _line(self, stack: AsyncExitStack) -> _Line:
+        """Return what the run's requests go through."""
         settings = self._settings
         if settings.replay is not None:
             replay = Replay(_recording(settings.replay))
-            return _as_recorded(settings, replay.origins), self._clock or JumpingClock(replay.started), replay
+            clock = self._clock or JumpingClock(replay.started)
+            return _Line(_as_recorded(settings, replay.origins), clock, clock.now(), replay, None)
         clock = self._clock or SystemClock()
-        network = Network(clock, user_agent=USER_AGENT, bounds=Bounds(), at_once=AT_ONCE)
-        exchange: Exchange = await stack.enter_async_context(network)
+        started = clock.now()
+        store = Store(settings.store_folder, self._warn) if settings.cache else None
+        if store is not None:
+            stack.callback(store.close)
+        exchange = await self._exchange(stack, clock, store)
         if settings.record is not None:
             # Closed without the error that ends a run: what was recorded until then is worth having.
             file_stack = ExitStack()
             stack.callback(file_stack.close)
             file = file_stack.enter_context(replacing(settings.record))
-            recorder = Recorder(exchange, clock, file.write, _origins(settings))
+            recorder = Recorder(exchange, clock, file.write, _origins(settings, started))
             file_stack.callback(recorder.finish)
             exchange = recorder
-        return settings, clock, exchange
+        return _Line(settings, clock, started, exchange, store)
+
+    async def _exchange(self, stack: AsyncExitStack, clock: Clock, store: Store | None) -> Exchange:
+        settings = self._settings
+        if settings.offline and store is not None:
+            return Offline(store)
+        at_once = {service: rules.at_once for service, rules in _rules(settings).items()}
+        network = Network(clock, user_agent=USER_AGENT, bounds=Bounds(), at_once=at_once)
+        await stack.enter_async_context(network)
+        return Cached(network, store, clock.now, refresh=settings.refresh) if store else network
 
 
-def _harvester(
-    settings: Settings, clock: Clock, exchange: Exchange, base: Iterable[Record]
-) -> tuple[Harvester, dict[str, Gate]]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What the requests of a run go through."""
+
+    settings: Settings
+    """Those in force: a replay has some from the recording."""
+    clock: Clock
+    started: datetime
+    exchange: Exchange
+    store: Store | None
+
+
+def _rules(settings: Settings) -> dict[str, Rules]:
+    """Return how each service is to be asked."""
+    paces = {github.CORE: settings.rest_per_minute, github.GRAPHQL: settings.graphql_per_minute}
+    return {
+        github.NAME: Rules(settings.jobs, paces, github.advice(settings.token)),
+        pypi.NAME: Rules(PYPI_AT_ONCE, {"": settings.pypi_per_minute}),
+        catalog.NAME: Rules(1),
+    }
+
+
+def _harvester(line: _Line, base: Iterable[Record]) -> tuple[Harvester, dict[str, Gate]]:
+    settings = line.settings
+    rules = _rules(settings)
+    if settings.replay is not None or settings.offline:  # nobody is asked, so nobody is spared
+        rules = {name: replace(rule, per_minute={}) for name, rule in rules.items()}
     fetch = Fetcher(
-        exchange,
-        clock,
+        line.exchange,
+        line.clock,
         policy=RetryPolicy(),
         patience=Patience(settings.max_wait),
-        at_once=AT_ONCE,
+        rules=rules,
+        memory=line.store,
         replaying=settings.replay is not None,
     )
     asked = Catalog(settings.catalog_url) if settings.catalog else None
-    resolver = Resolver(PyPI(settings.pypi_url), asked, Bases(base, settings.hosts), settings.hosts)
     host = GitHub(settings.github_url, settings.token)
-    replaying = settings.replay is not None
-    return Harvester(fetch, resolver, host, settings.zone, replaying), fetch.gates
+    harvester = Harvester(
+        fetch=fetch,
+        resolver=Resolver(PyPI(settings.pypi_url), asked, Bases(base, settings.hosts), settings.hosts),
+        github=host,
+        reader=_reader(line, host),
+        zone=settings.zone,
+        refresh=settings.refresh,
+        replaying=settings.replay is not None,
+    )
+    return harvester, fetch.gates
 
 
-def _parsed(targets: Iterable[str | Target], hosts: Hosts) -> Iterator[Target | Failure]:
-    for target in targets:
+def _reader(line: _Line, host: GitHub) -> Reader:
+    graphql = GraphQL(host.base_url, host.token)
+    since, memory = window(line.started)[0], line.store or Forgetful()
+    if line.settings.offline:
+        return StoredReader(host, graphql, since, memory)
+    return GraphReader(host, graphql, since, memory) if host.token else RestReader(host)
+
+
+def _remember_quotas(line: _Line, gates: Mapping[str, Gate]) -> None:
+    gate = gates.get(github.NAME)
+    if line.store is not None and gate is not None:
+        for resource, quota in gate.quotas.items():
+            line.store.remember_quota(resource, line.settings.token, quota)
+
+
+async def _parsed(targets: Targets, hosts: Hosts) -> AsyncGenerator[Target | Failure]:
+    async for target in one_by_one(targets):
         if not isinstance(target, str):
             yield target
             continue
         try:
             yield parse_target(target, hosts)
         except TargetError as error:
-            yield Failure(target, None, error)
+            yield Failure(printable(target), None, error)
 
 
 def _recording(name: str) -> bytes:
@@ -152,9 +240,9 @@ def in_force(settings: Settings) -> Settings:
     return _as_recorded(settings, Replay(_recording(settings.replay)).origins)
 
 
-def _origins(settings: Settings) -> Origins:
+def _origins(settings: Settings, started: datetime) -> Origins:
     signed = settings.token is not None
-    return Origins(settings.github_url, settings.pypi_url, settings.catalog_url, signed)
+    return Origins(settings.github_url, settings.pypi_url, settings.catalog_url, signed, started)
 
 
 def _as_recorded(settings: Settings, origins: Origins | None) -> Settings:
