@@ -250,3 +250,20 @@ async def test_an_error_of_the_items_passes_through_groups_and_items() -> None:
         [item async for item in one_by_one(broken())]
     with pytest.raises(LookupError, match="the items"):
         [group async for group in in_groups(broken(), 2)]
+
+
+async def test_what_is_finished_does_not_wait_for_the_next_item() -> None:
+    more = asyncio.Event()
+
+    async def items() -> AsyncGenerator[int]:
+        yield 1
+        await more.wait()
+        yield 2
+
+    async def work(number: int) -> int:
+        return number
+
+    results = in_order(items(), work, ahead=5)
+    assert await anext(results) == 1
+    more.set()
+    assert [number async for number in results] == [2]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,18 +21,44 @@ async def in_order(
         work: is begun for each item in their order.
         ahead: on how many items is worked beyond the one that is next to come out.
     """
+    source = aiter(items)
+    following: asyncio.Task[T] | None = None
     tasks: deque[asyncio.Task[R]] = deque()
+    is_over = False
     try:
-        async for item in items:
-            tasks.append(asyncio.create_task(work(item)))
-            if len(tasks) > ahead:
+        while True:
+            if following is None and not is_over and len(tasks) <= ahead:
+                following = asyncio.create_task(_next(source))
+            # The next item may be long in coming; what is finished does not wait for it.
+            awaited: list[asyncio.Task[Any]] = [
+                task for task in (tasks[0] if tasks else None, following) if task
+            ]
+            if not awaited:
+                return
+            await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+            if following and following.done():
+                is_over = isinstance(following.exception(), _EndError)
+                if not is_over:
+                    tasks.append(asyncio.create_task(work(following.result())))
+                following = None
+            elif tasks[0].done():
                 yield await tasks.popleft()
-        while tasks:
-            yield await tasks.popleft()
     finally:
-        for task in tasks:
+        under_way = [*tasks, following] if following else [*tasks]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+class _EndError(Exception):
+    """There is no further item."""
+
+
+async def _next(source: AsyncIterator[T]) -> T:
+    try:
+        return await anext(source)
+    except StopAsyncIteration:  # which no task can raise
+        raise _EndError from None
 
 
 async def in_groups(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[list[T]]:
