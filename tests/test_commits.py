@@ -9,6 +9,7 @@ from pkgharvest.commits import PAGES_AT_MOST, commits_over_52, last_commit
 from pkgharvest.errors import (
     MalformedError,
     NotReadyError,
+    OverloadedError,
     RateLimitedError,
     TokenRefusedError,
     UpstreamError,
@@ -166,3 +167,11 @@ async def test_statistics_that_fail_leave_the_counting_to_us(broken: Reply) -> N
 async def test_statistics_do_not_hide_what_ends_the_run(error: UpstreamError) -> None:
     with pytest.raises(type(error)):
         await counted(history([number * HOUR for number in range(450)]) | {STATISTICS: error})
+
+
+async def test_a_further_page_that_is_too_much_is_left_to_the_statistics() -> None:
+    table = history([timedelta(days=2 * number) for number in range(400)])
+    table[page_url(2)] = OverloadedError("too much")
+    assert (await counted(table | {STATISTICS: Reply({"all": [1] * 52})}))[0] == [1] * 52
+    with pytest.raises(OverloadedError):
+        await counted(table | {STATISTICS: NOT_READY})

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
@@ -331,17 +331,23 @@ def _exit_codes(*, quiet: bool, verbose: bool) -> Iterator[Console]:
     except PkgharvestError as error:
         console.error(error)
         if isinstance(error, OutputError):
-            _forget_buffered()
+            _forget_buffered(sys.stdout)
         raise typer.Exit(next(code for kind, code in codes.items() if isinstance(error, kind))) from error
     except BrokenPipeError as error:
-        _forget_buffered()
+        _forget_buffered(sys.stdout)
         raise typer.Exit(141) from error
     except KeyboardInterrupt as error:
         console.error(PkgharvestError("interrupted"))
         raise typer.Exit(130) from error
+    finally:
+        try:
+            if sys.stderr is not None:
+                sys.stderr.flush()
+        except OSError:
+            _forget_buffered(sys.stderr)
 
 
-def _forget_buffered() -> None:
-    """Let what stdout could not take go nowhere, so that Python does not try again when it ends."""
+def _forget_buffered(stream: TextIO | None) -> None:
+    """Let what a stream could not take go nowhere, so that Python does not try again when it ends."""
     with suppress(AttributeError, OSError):  # it is closed, or no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]  # see above

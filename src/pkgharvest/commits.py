@@ -10,6 +10,7 @@ from typing import Protocol
 from pkgharvest.errors import (
     MalformedError,
     NotReadyError,
+    OverloadedError,
     RateLimitedError,
     TokenRefusedError,
     UpstreamError,
@@ -70,16 +71,26 @@ async def commits_over_52(source: CommitSource, full_name: str, page: CommitPage
             asked = True
             counts = await _participation(source, full_name, ask)
             if counts is not None:
-                return lambda _: counts
+                return _always(counts)
         if read == PAGES_AT_MOST:
             message = f"{full_name} has more than {len(commits)} commits in the last 52 weeks to count"
             raise NotReadyError(f"{message}, and GitHub's statistics are not ready", "Try again later")
-        page = await ask(source.more_commits(full_name, page.next_url))
+        try:
+            page = await ask(source.more_commits(full_name, page.next_url))
+        except OverloadedError:
+            told = None if asked else await _participation(source, full_name, ask)
+            if told is None:
+                raise
+            return _always(told)
         commits += page.commits
         read += 1
     # A push between two pages shifts commits to the next one: each counts once.
     dates = {commit.sha: commit.authored for commit in commits}
     return lambda moment: weekly_counts(filter(None, dates.values()), moment)
+
+
+def _always(counts: list[int]) -> CountsAt:
+    return lambda _: counts
 
 
 async def _participation(source: CommitSource, full_name: str, ask: Visit) -> list[int] | None:

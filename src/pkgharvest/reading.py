@@ -33,6 +33,8 @@ from 30 on; with 20 a query costs one point."""
 PAGES_SLICED = 50
 """Pages of commits in the window up to which a history is read by GraphQL to its end; GitHub's statistics
 cost less beyond."""
+GIVEN_UP = 20
+"""Queries in a row that answered nothing, after which the rest of the run is left to REST."""
 SLICES = 40
 """Slices in a query."""
 ROUNDS = 12
@@ -95,6 +97,7 @@ class GraphReader(RestReader):
         self._since = since
         self._memory = memory
         self._size = BATCH
+        self._failed = 0
 
     async def read(
         self, repositories: Sequence[Repository], visits: Sequence[Visit]
@@ -115,6 +118,8 @@ class GraphReader(RestReader):
     async def _read(
         self, repositories: Sequence[Repository], visits: Sequence[Visit]
     ) -> list[Reading | PkgharvestError]:
+        if self._failed >= GIVEN_UP:
+            return await super().read(repositories, visits)
         try:
             outcomes = await self._query(repositories, visits)
         except (OverloadedError, MalformedError, UnreadableError, OversizedError):
@@ -124,6 +129,7 @@ class GraphReader(RestReader):
         except PkgharvestError as error:
             return [error] * len(repositories)
         left = [number for number, outcome in enumerate(outcomes) if outcome is None]
+        self._failed = self._failed + 1 if len(left) == len(outcomes) else 0
         if not left:
             self._size = min(BATCH, self._size + 1)
             return [outcome for outcome in outcomes if outcome is not None]

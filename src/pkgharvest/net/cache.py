@@ -60,6 +60,8 @@ BELIEVED: Mapping[int, timedelta] = {
 against us (the page above). Other than these only 200 is stored."""
 
 _MAX_AGE = re.compile(r"\bmax-age=(\d{1,6})\b")
+_DAMAGE = (TypeError, ValueError, OverflowError, OSError)
+"""What values of another kind than ours lead to: anybody may have written to the file."""
 _MOVES_KEPT = timedelta(days=30)
 _UNPACKED = 64 * 2**20
 
@@ -131,10 +133,11 @@ class Store:
             try:
                 told = msgspec.json.decode(headers, type=dict[str, str])
                 unpacked = unpack(body, told.get("content-encoding", ""), _UNPACKED, "the store")
-            except (msgspec.DecodeError, UpstreamError):  # the row is damaged, and as good as none
+                moment = datetime.fromtimestamp(checked, UTC)
+            except (msgspec.DecodeError, UpstreamError, *_DAMAGE):  # the row is as good as none
                 self.forget(request)
                 break
-            return Stored(status, told, unpacked, body, datetime.fromtimestamp(checked, UTC), bool(own))
+            return Stored(status, told, unpacked, body, moment, bool(own))
         return None
 
     def keep(self, request: Request[T], response: Response) -> None:
@@ -240,7 +243,7 @@ class Store:
             connection.executescript(_TABLES)
             insert = "INSERT INTO salts SELECT ? WHERE NOT EXISTS (SELECT 1 FROM salts)"
             connection.execute(insert, (secrets.token_bytes(16),))
-            (self._salt,) = connection.execute("SELECT salt FROM salts").fetchone()
+            (self._salt,) = connection.execute("SELECT CAST(salt AS BLOB) FROM salts").fetchone()
         except BaseException:
             connection.close()
             raise
