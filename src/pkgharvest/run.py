@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +25,7 @@ from pkgharvest.errors import (
 )
 from pkgharvest.net.cache import Store
 from pkgharvest.net.quota import Quota
+from pkgharvest.order import one_by_one
 from pkgharvest.output import Documents
 from pkgharvest.record import Record, RecordError, decode_records
 from pkgharvest.results import Failure, Harvested
@@ -107,7 +108,7 @@ def plan(
     seen: set[str] = set()
 
     async def count() -> None:
-        async for target in _targets(targets):
+        async for target in one_by_one(targets):
             if isinstance(target, Failure):
                 console.result(target)
             elif target.key not in seen:
@@ -155,17 +156,6 @@ def read_bases(path: Path) -> list[Record]:
 def left(quota: Quota) -> str:
     """Return what is left of a rate limit, in words."""
     return f"{quota.remaining} of {quota.limit} left until {quota.reset:%H:%M} UTC"
-
-
-async def _targets(
-    targets: Sequence[Target] | AsyncIterable[Target | Failure],
-) -> AsyncIterator[Target | Failure]:
-    if isinstance(targets, AsyncIterable):
-        async for target in targets:
-            yield target
-    else:
-        for target in targets:
-            yield target
 
 
 def _left(settings: Settings, now: datetime, console: Console) -> dict[str, str]:
