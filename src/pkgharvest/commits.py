@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from pkgharvest.errors import (
+    ENDINGS,
     MalformedError,
     NotReadyError,
     OverloadedError,
-    RateLimitedError,
-    TokenRefusedError,
     UpstreamError,
 )
 from pkgharvest.net.message import Request
@@ -97,7 +96,7 @@ async def _participation(source: CommitSource, full_name: str, ask: Visit) -> li
     """Return GitHub's own counts, None if it has none to give: they are a short cut, and counting goes on."""
     try:
         return await ask(source.participation(full_name))
-    except (RateLimitedError, TokenRefusedError):
+    except ENDINGS:
         raise
     except UpstreamError:
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from pkgharvest.errors import PkgharvestError, RateLimitedError, TokenRefusedError, printable
+from pkgharvest.errors import ENDINGS, PkgharvestError, printable
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Console:
                     self._not_asked.append(result.target)
             case Failure():
                 self._counts["failed"] += 1
-                if isinstance(result.error, RateLimitedError | TokenRefusedError):
+                if isinstance(result.error, ENDINGS):
                     self._ending = result.error
                 self.error(result.error, result.target)
 

@@ -168,6 +168,10 @@ class TokenRefusedError(UpstreamError):
     reason = "token-refused"
 
 
+ENDINGS = (RateLimitedError, TokenRefusedError)
+"""Errors after which no other target can succeed either; a fall-back must not hide them."""
+
+
 class RefusedError(UpstreamError):
     """The host will not answer this request: forbidden, blocked, too large."""
 

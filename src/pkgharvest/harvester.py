@@ -103,8 +103,7 @@ class Harvester:
         if not isinstance(reading, Reading):
             raise reading
         facts = reading.facts
-        owner, _, name = facts.full_name.partition("/")
-        present = Repository(owner, name, subject.repository.host)
+        present = Repository.named(facts.full_name, subject.repository.host)
         project, doubt = await self.resolver.project(subject, present, ask)
         counts_at = await commits_over_52(self.reader, facts.full_name, reading.page, ask)
         participants, missing = await self._participants(reading, subject.base, ask)
@@ -112,7 +111,7 @@ class Harvester:
         found = Findings(
             slug=subject.slug,
             fetched=ask.latest,
-            repository_name=name,
+            repository_name=present.name,
             repository_url=facts.html_url,
             forks=facts.forks_count,
             stars=facts.stargazers_count,

@@ -8,14 +8,13 @@ from typing import Protocol
 
 from pkgharvest.commits import CommitSource, last_commit
 from pkgharvest.errors import (
+    ENDINGS,
     MalformedError,
     NotFoundError,
     OverloadedError,
     OversizedError,
     PkgharvestError,
-    RateLimitedError,
     RefusedError,
-    TokenRefusedError,
     UnreadableError,
 )
 from pkgharvest.net.message import Memory, Request, Response
@@ -192,7 +191,7 @@ class GraphReader(RestReader):
         try:
             request = self._graphql.slices([part for _, part in wanted])
             answer = await visits[wanted[0][0]].beside(request)
-        except (TokenRefusedError, RateLimitedError):
+        except ENDINGS:
             raise
         except PkgharvestError:
             for number, _ in wanted:

@@ -91,25 +91,28 @@ class Session:
 
     async def harvest(self, targets: Targets) -> AsyncGenerator[Result]:
         """Yield a result for each target, in their order; see `Harvester.all`."""
-        if self._harvester is None:
-            raise RuntimeError("the session is not open: use 'async with'")
+        harvester = self._opened()
         if isinstance(targets, str):
             raise TypeError("targets are several: pass a list, even of one")
-        hosts = self._harvester.resolver.hosts
-        ahead = max(4, AHEAD // self._harvester.reader.batch)
-        async with aclosing(self._harvester.all(_parsed(targets, hosts), ahead=ahead)) as results:
+        hosts = harvester.resolver.hosts
+        ahead = max(4, AHEAD // harvester.reader.batch)
+        async with aclosing(harvester.all(_parsed(targets, hosts), ahead=ahead)) as results:
             async for result in results:
                 yield result
 
     async def limits(self) -> dict[str, Quota]:
         """Return GitHub's rate limits by resource: ``core`` (REST), ``graphql`` and others."""
-        if self._harvester is None:
-            raise RuntimeError("the session is not open: use 'async with'")
-        answer = await self._harvester.fetch(self._harvester.github.limits())
+        harvester = self._opened()
+        answer = await harvester.fetch(harvester.github.limits())
         return {
             name: Quota(limit.limit, limit.remaining, datetime.fromtimestamp(limit.reset, UTC))
             for name, limit in answer.value.items()
         }
+
+    def _opened(self) -> Harvester:
+        if self._harvester is None:
+            raise RuntimeError("the session is not open: use 'async with'")
+        return self._harvester
 
     async def _line(self, stack: AsyncExitStack) -> _Line:
         """Return what the run's requests go through."""

@@ -24,10 +24,9 @@ class History:
 
     def __init__(self, reading: Reading) -> None:
         """Take what is there: the newest hundred commits, and how many there are."""
-        facts, page = reading.facts, reading.page
-        owner, _, name = facts.full_name.partition("/")
+        page = reading.page
         self._reading = reading
-        self._repository = Repository(owner, name)
+        self._repository = Repository.named(reading.facts.full_name)
         self._commits = dict.fromkeys(page.commits)
         self._is_whole = True
         self.missing: list[Slice] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -66,6 +67,12 @@ class Repository:
     owner: str
     name: str
     host: str = "github.com"
+
+    @classmethod
+    def named(cls, full_name: str, host: str = "github.com") -> Self:
+        """Return the repository of an ``owner/name``."""
+        owner, _, name = full_name.partition("/")
+        return cls(owner, name, host)
 
     @property
     def full_name(self) -> str:

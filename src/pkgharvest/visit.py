@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pkgharvest.errors import PkgharvestError, RateLimitedError, TokenRefusedError
+from pkgharvest.errors import ENDINGS, PkgharvestError
 from pkgharvest.net.message import Answer, Fetch, Request
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Visit:
         self._ending.check()
         try:
             return await self._fetch(request)
-        except (TokenRefusedError, RateLimitedError) as error:
+        except ENDINGS as error:
             self._ending.note(error)
             raise
 

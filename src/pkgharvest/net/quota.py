@@ -113,11 +113,6 @@ class Gate:
         self._silent_waits = 0
         self._shut: UpstreamError | None = None
 
-    @property
-    def open_in(self) -> float:
-        """Seconds until requests may pass again, 0 if they may."""
-        return max(0.0, self._open_at - self._clock.monotonic())
-
     @asynccontextmanager
     async def passage(self, resource: str = "") -> AsyncIterator[None]:
         """Wait for a free place, for one's turn, and for the end of what the host asked to wait.
