@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pkgharvest.bases import Bases
+from pkgharvest.bases import HeldRecords
 from pkgharvest.record import Record, decode_record
 from pkgharvest.targets import Hosts, parse_target
 
@@ -34,7 +34,7 @@ RENAMED = record(
 )
 BARE = record("bare_one")
 ELSEWHERE = record("elsewhere", pypi_url="not a URL", repo_url="https://gitlab.com/ann/elsewhere")
-BASES = Bases([FULL, RENAMED, BARE, ELSEWHERE], HOSTS)
+BASES = HeldRecords([FULL, RENAMED, BARE, ELSEWHERE], HOSTS)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_slug_counts_before_the_name_on_pypi() -> None:
     by_project = record("other", pypi_url="http://pypi.python.org/pypi/django-x")
     by_slug = record("django-x", pypi_url="http://pypi.python.org/pypi/another")
     for records in ([by_project, by_slug], [by_slug, by_project]):
-        assert Bases(records, HOSTS).of(parse_target("django-x")) is by_slug
+        assert HeldRecords(records, HOSTS).of(parse_target("django-x")) is by_slug
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_the_slug_counts_before_the_name_on_pypi() -> None:
 )
 def test_of_two_records_of_a_package_the_later_one_counts(text: str) -> None:
     later = msgspec.structs.replace(FULL, title="later")
-    assert Bases([FULL, RENAMED, later], HOSTS).of(parse_target(text)) is later
+    assert HeldRecords([FULL, RENAMED, later], HOSTS).of(parse_target(text)) is later
 
 
 def test_no_records_are_a_base_of_nothing() -> None:
-    assert Bases([], HOSTS).of(parse_target("django-x")) is None
+    assert HeldRecords([], HOSTS).of(parse_target("django-x")) is None

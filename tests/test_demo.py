@@ -55,7 +55,7 @@ def test_the_catalogs_answers_in_the_recording_hold_nothing_that_a_harvest_fills
 def test_without_the_catalog_the_repository_comes_from_pypi() -> None:
     [result] = harvest(["django-pghistory"], Settings(replay="demo"))
     assert isinstance(result, Harvested)
-    assert result.found == "source: Repository"
+    assert str(result.found) == "source: Repository"
     assert result.record.repo_url == "https://github.com/AmbitionEng/django-pghistory"
     assert (result.record.id, result.record.category, result.record.grids) == (None, None, [])
 

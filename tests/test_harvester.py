@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkgharvest.bases import Bases
+from pkgharvest.bases import HeldRecords
 from pkgharvest.errors import (
     NotFoundError,
     PkgharvestError,
@@ -17,10 +17,11 @@ from pkgharvest.errors import (
     UnavailableError,
 )
 from pkgharvest.harvester import Harvester
+from pkgharvest.listing import Listing
 from pkgharvest.reading import RestReader
 from pkgharvest.record import Record
 from pkgharvest.resolve import Resolver
-from pkgharvest.results import Failure, Harvested, Result, Skipped
+from pkgharvest.results import Failure, Harvested, Lead, Result, Skipped
 from pkgharvest.sources.catalog import Catalog
 from pkgharvest.sources.github import GitHub
 from pkgharvest.sources.pypi import PyPI
@@ -48,10 +49,16 @@ def harvester(
     fetch: FakeFetch, *, catalog: bool = False, base: Iterable[Record] = (), **options: Any
 ) -> Harvester:
     asked = Catalog(CATALOG) if catalog else None
-    resolver = Resolver(PyPI(PYPI), asked, Bases(base, DEFAULT_HOSTS), DEFAULT_HOSTS)
+    bases = HeldRecords(base, DEFAULT_HOSTS)
     github = GitHub(GITHUB)
     return Harvester(
-        fetch=fetch, resolver=resolver, github=github, reader=RestReader(github), zone=UTC, **options
+        fetch=fetch,
+        resolver=Resolver(PyPI(PYPI), asked, bases, DEFAULT_HOSTS),
+        github=github,
+        reader=RestReader(github),
+        listing=Listing(Catalog(CATALOG), bases),
+        zone=UTC,
+        **options,
     )
 
 
@@ -122,7 +129,7 @@ async def test_the_catalog_gives_what_only_it_knows() -> None:
         documentation_url=None,
     )
     assert isinstance(result, Harvested)
-    assert (result.record, result.found, result.warnings) == (expected, "catalog", ())
+    assert (result.record, result.found, result.warnings) == (expected, Lead("catalog"), ())
 
 
 async def test_a_package_that_the_catalog_does_not_have_is_harvested_with_a_warning() -> None:
@@ -164,7 +171,7 @@ async def test_a_number_that_nobody_knows_is_a_failure(catalog: bool, kind: type
 async def test_a_number_is_found_among_the_base_records() -> None:
     result = await harvested(replies(), f"{CATALOG}/api/v4/packages/99/", base=[base_record()])
     assert isinstance(result, Harvested)
-    assert (result.slug, result.found) == ("django-x", "base record")
+    assert (result.slug, str(result.found)) == ("django-x", "base record")
 
 
 async def test_a_catalog_that_is_down_fails_the_package_unless_there_is_an_older_record() -> None:
@@ -229,7 +236,10 @@ async def test_a_base_record_on_another_forge_is_a_failure() -> None:
 async def test_a_base_record_without_a_repository_leaves_the_question_to_pypi() -> None:
     result = await harvested(replies(), base=[base_record(repo_url="")])
     assert isinstance(result, Harvested)
-    assert (result.record.repo_url, result.found) == ("https://github.com/ann/django-x", "source: Source")
+    assert (result.record.repo_url, result.found) == (
+        "https://github.com/ann/django-x",
+        Lead("source", "Source"),
+    )
 
 
 async def test_a_repository_that_is_gone_is_a_failure() -> None:
@@ -243,7 +253,7 @@ async def test_a_repository_that_is_gone_is_a_failure() -> None:
 async def test_a_repository_url_finds_its_project_on_pypi() -> None:
     result = await harvested(replies(), "git@github.com:ann/django-x.git")
     assert isinstance(result, Harvested)
-    assert (result.record, result.found) == (EXPECTED, "target")
+    assert (result.record, str(result.found)) == (EXPECTED, "target")
 
 
 async def test_a_project_of_the_same_name_and_another_repository_is_not_this_package() -> None:
@@ -341,12 +351,12 @@ async def test_documentation_and_archive_are_told() -> None:
     result = await harvested(table)
     assert isinstance(result, Harvested)
     assert (result.record.documentation_url, result.archived) == ("https://x.example/docs", True)
-    assert result.found == "source: Code"
+    assert result.found == Lead("source", "Code")
 
 
 async def all_of(fetch: FakeFetch, *targets: str) -> list[Result]:
     parsed = [parse_target(text) for text in targets]
-    return [result async for result in harvester(fetch).all(parsed, ahead=2)]
+    return [result async for result in harvester(fetch).all(parsed, ahead=2, ending=Ending())]
 
 
 async def test_the_same_package_twice_is_one_record_and_a_note() -> None:
@@ -354,8 +364,8 @@ async def test_the_same_package_twice_is_one_record_and_a_note() -> None:
     first, again, by_url = await all_of(fetch, "django-x", "Django_X", "https://github.com/ann/django-x")
     note = "the same package as django-x"
     assert isinstance(first, Harvested)
-    assert again == Skipped("Django_X", None, note)
-    assert by_url == Skipped("https://github.com/ann/django-x", "django-x", note)
+    assert again == Skipped("Django_X", None, "duplicate", note)
+    assert by_url == Skipped("https://github.com/ann/django-x", "django-x", "duplicate", note)
 
 
 async def test_two_repositories_with_one_slug_are_not_one_package() -> None:
@@ -403,15 +413,17 @@ async def test_what_ends_the_run_fails_the_rest_without_asking(error: Pkgharvest
 async def test_a_replay_goes_on_to_what_had_been_answered_before_the_run_ended() -> None:
     table = replies(project=Reply({}, 404))
     table[f"{GITHUB}/repos/zoe/first"] = RateLimitedError("wait")
-    replayed = harvester(FakeFetch(table), replaying=True)
+    replayed = harvester(FakeFetch(table))
     targets = [parse_target(f"https://github.com/{name}") for name in ("zoe/first", "ann/django-x")]
-    results = [result async for result in replayed.all(targets, ahead=0)]
+    ending = Ending(replaying=True)
+    results = [result async for result in replayed.all(targets, ahead=0, ending=ending)]
     assert [type(result) for result in results] == [Failure, Harvested]
 
 
 async def test_failures_among_the_targets_are_passed_on() -> None:
     failure = Failure("?", None, TargetError("no"))
-    results = [result async for result in harvester(FakeFetch(replies())).all([failure], ahead=1)]
+    passed = harvester(FakeFetch(replies())).all([failure], ahead=1, ending=Ending())
+    results = [result async for result in passed]
     assert results == [failure]
 
 
@@ -440,6 +452,6 @@ async def test_participants_are_asked_for_if_they_may_have_changed(
 async def test_targets_that_are_given_twice_are_told_apart_by_package() -> None:
     failure = Failure("?", None, TargetError("no"))
     targets = [*(parse_target(text) for text in ("no", "such", "NO")), failure]
-    results = [result async for result in harvester(FakeFetch({})).all(targets, ahead=1)]
+    results = [result async for result in harvester(FakeFetch({})).all(targets, ahead=1, ending=Ending())]
     assert [type(result) for result in results] == [Failure, Failure, Skipped, Failure]
-    assert results[2:] == [Skipped("NO", None, "the same package as no"), failure]
+    assert results[2:] == [Skipped("NO", None, "duplicate", "the same package as no"), failure]

@@ -18,6 +18,10 @@ class Budget:
     based: int = 0
     """Packages with an earlier record: of those without a new commit no participants are asked."""
     catalog: int = 0
+    fresh: int = 0
+    """Packages that are skipped, as their records are young enough."""
+    lists: int = 0
+    """Grids, categories, catalogs: only the catalog can tell what is in them."""
 
     def add(self, *, has_base: bool, asks_catalog: bool) -> None:
         """Count a package."""
@@ -50,7 +54,7 @@ class Budget:
         least, most = self.rest
         rest = f"{most}" if least == most else f"{least} to {most}"
         told = [
-            f"packages: {self.packages}, {self.based} with an earlier record",
+            f"packages: {self.packages}, {self.based} with an earlier record" + self._skipped(),
             f"PyPI: {self.pypi} requests",
             f"GitHub REST: {rest} requests ({quotas['core']})",
         ]
@@ -59,4 +63,11 @@ class Budget:
             told.append(f"GitHub GraphQL: {points} ({quotas['graphql']})")
         if self.catalog:
             told.append(f"Django Packages: {self.catalog} requests")
+        if self.lists:
+            told.append(
+                f"and the packages of {self.lists} of the catalog's lists, which it was not asked for"
+            )
         return told
+
+    def _skipped(self) -> str:
+        return f", {self.fresh} young enough to be skipped" if self.fresh else ""

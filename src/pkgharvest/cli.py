@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from pkgharvest.console import Console
+    from pkgharvest.console import Console, LogFormat
     from pkgharvest.net.cache import Store
     from pkgharvest.output import Documents, Format
     from pkgharvest.results import Failure
     from pkgharvest.settings import Settings
-    from pkgharvest.targets import Hosts, Target
+    from pkgharvest.targets import Hosts, Named
 
 EPILOGUE = """
 Exit codes: 0 every target gave a record - 1 an error of pkgharvest itself - 2 the command line or an input
 is wrong, nothing was asked - 3 some targets failed, every other one is written - 4 the token was refused -
 5 stopped by a rate limit longer than --max-wait, run again to go on - 6 no upstream could be reached -
-7 the output cannot be written - 130 interrupted - 141 stdout was closed.
+7 the output cannot be written - 129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM - 141 stdout was closed.
 """
 """Shown below the help of the command."""
 
@@ -80,14 +80,28 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     *,
     lists: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="FILE", help="Targets, one a line; - is stdin. Repeatable."),
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Targets, one a line; requirements, pyproject.toml, pylock.toml, records, a report; "
+            "- is stdin. Repeatable.",
+        ),
     ] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Of reports in --from, take only what failed.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Ask nothing if a line of a list is wrong.")
+    ] = False,
+    all_catalog: Annotated[
+        bool, typer.Option("--all-catalog", help="Harvest every package of Django Packages.")
+    ] = False,
     catalog: Annotated[
         bool, typer.Option("--catalog", help="Ask Django Packages for the fields that only it knows.")
     ] = False,
     base: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Earlier records to start from, in any format."),
+        typer.Option(metavar="PATH", help="Earlier records to start from: a file in any format, a folder."),
     ] = None,
     form: Annotated[
         Literal["json", "jsonl", "list"],
@@ -98,9 +112,28 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
-            help="Write here, not to stdout; replaced whole or not at all.",
+            metavar="PATH",
+            help="Write to this file; or to a folder (FOLDER/), a file <slug>.json for each package.",
         ),
+    ] = None,
+    max_age: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Skip packages whose earlier record is younger: 90m, 20h, 7d."),
+    ] = None,
+    only_changed: Annotated[
+        bool,
+        typer.Option("--only-changed", help="Leave files alone where only last_fetched would change."),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite files that hold no record of the package.")
+    ] = False,
+    if_running: Annotated[
+        Literal["fail", "skip"],
+        typer.Option("--if-running", help="What to do if another run works on the folder."),
+    ] = "fail",
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what came of each target, a JSON object a line."),
     ] = None,
     timezone: Annotated[
         str, typer.Option(metavar="ZONE", help="Write times in this zone.")
@@ -128,6 +161,10 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Tell errors alone.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, and the costs.")] = False,
+    log_format: Annotated[
+        Literal["text", "logfmt", "json"] | None,
+        typer.Option("--log-format", help="Lines for people, or with time and level for logs."),
+    ] = None,
 ) -> None:
     """Write the record of each package, as the Django Packages API shows it.
 
@@ -138,16 +175,22 @@ def fetch(  # noqa: PLR0913  each is an option of the command
 
     pkgharvest fetch --from packages.txt --base old.jsonl -f jsonl -o new.jsonl
     """
-    with _exit_codes(quiet=quiet, verbose=verbose) as console:
+    manner = {
+        "quiet": quiet,
+        "verbose": verbose,
+        "unattended": output not in (None, "-"),
+        "log_format": log_format,
+    }
+    with _exit_codes(**manner) as console:
         from dataclasses import replace
 
-        from pkgharvest.errors import SettingError
-        from pkgharvest.settings import Settings
+        from pkgharvest.settings import Settings, age
 
         settings = replace(
             Settings.from_environment(os.environ),
             timezone=timezone,
             max_wait=max_wait,
+            max_age=None if max_age is None else age(max_age),
             jobs=jobs,
             refresh=refresh,
             cache=not no_cache,
@@ -156,19 +199,28 @@ def fetch(  # noqa: PLR0913  each is an option of the command
             record=record,
             replay=replay,
         )
-        if output is not None and record is not None and Path(output).resolve() == record.resolve():
-            raise SettingError("--output and --record name the same file")
+        _check_paths(output, report, record)
         hosts = _hosts(settings)
-        named = _targets(_parsed(targets or [], hosts, console), lists or [], hosts)
+        named = _parsed(targets or [], hosts, console)
+        found = _targets(named, lists or [], hosts, failed=failed, all_catalog=all_catalog)
 
         from pkgharvest import run
+        from pkgharvest.errors import BusyError
 
-        bases = run.read_bases(base) if base else []
         if dry_run:
-            for line in run.plan(settings, named, bases, _now(), console):
+            bases = run.known(base, Path(output) if output else None, hosts)
+            for line in run.plan(settings, found, bases, _now(), console):
                 typer.echo(line)
             return
-        code = run.fetch(settings, named, bases, _sink(form, output), console)
+        sink = _sink(form, output, hosts, only_changed=only_changed, force=force)
+        order = run.Order(found, base, sink, report, strict=strict)
+        try:
+            code = run.fetch(settings, order, hosts, console)
+        except BusyError as error:
+            if if_running == "fail":
+                raise
+            console.note(f"{error.message}, so nothing was done")
+            code = 0
     raise typer.Exit(code)
 
 
@@ -185,7 +237,7 @@ def limits(
 
     pkgharvest limits --format json | jq .core.remaining
     """
-    with _exit_codes(quiet=False, verbose=False):
+    with _exit_codes():
         from pkgharvest import run
         from pkgharvest.settings import Settings
 
@@ -226,7 +278,18 @@ def cache_clear() -> None:
 
 def main() -> None:
     """Run the command line."""
+    _occupy_closed_streams()
     app(prog_name="pkgharvest")
+
+
+def _occupy_closed_streams() -> None:
+    """Open what goes nowhere in the place of closed standard streams.
+
+    The next file that is opened would take the number of one, and get what is meant for the stream.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004  the last standard stream
+        pass
+    os.close(descriptor)
 
 
 USAGE = 2
@@ -240,12 +303,12 @@ def _hosts(settings: Settings) -> Hosts:
     return in_force(settings).hosts
 
 
-def _parsed(texts: list[str], hosts: Hosts, console: Console) -> list[Target]:
+def _parsed(texts: list[str], hosts: Hosts, console: Console) -> list[Named]:
     """Return the targets of the command line, or tell every one that cannot be parsed."""
     from pkgharvest.errors import TargetError
     from pkgharvest.targets import parse_target
 
-    targets: list[Target] = []
+    targets: list[Named] = []
     for text in texts:
         try:
             targets.append(parse_target(text, hosts))
@@ -257,9 +320,17 @@ def _parsed(texts: list[str], hosts: Hosts, console: Console) -> list[Target]:
 
 
 def _targets(
-    targets: list[Target], names: list[str], hosts: Hosts
-) -> list[Target] | AsyncGenerator[Target | Failure]:
+    targets: list[Named], names: list[str], hosts: Hosts, *, failed: bool, all_catalog: bool
+) -> list[Named] | AsyncGenerator[Named | Failure]:
     """Return the targets of the command line, followed by those of the lists."""
+    from pkgharvest.errors import SettingError
+
+    if all_catalog:
+        from pkgharvest.targets import WHOLE_CATALOG
+
+        targets = [*targets, WHOLE_CATALOG]
+    if failed and not names:
+        raise SettingError("--failed chooses from a report, and there is no --from")
     if not names:
         if not targets:
             raise typer.BadParameter("give at least one target, or a list with --from", param_hint="TARGET")
@@ -268,15 +339,27 @@ def _targets(
     from pkgharvest import lists
 
     stdin = None if sys.stdin is None else sys.stdin.buffer
-    lists.check(names, stdin)
+    lists.check(names, stdin, failed=failed)
 
-    async def chain() -> AsyncGenerator[Target | Failure]:
+    async def chain() -> AsyncGenerator[Named | Failure]:
         for target in targets:
             yield target
-        async for item in lists.targets_in(names, stdin, hosts):
+        async for item in lists.targets_in(names, stdin, hosts, failed=failed):
             yield item
 
     return chain()
+
+
+def _check_paths(output: str | None, report: Path | None, record: Path | None) -> None:
+    from pkgharvest.errors import SettingError
+
+    named = {"--output": output, "--report": report, "--record": record}
+    taken: dict[Path, str] = {}
+    for option, path in named.items():
+        if path is not None and path != "-":
+            first = taken.setdefault(Path(path).resolve(), option)
+            if first != option:
+                raise SettingError(f"{first} and {option} name the same file")
 
 
 def _now() -> datetime:
@@ -285,23 +368,30 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _sink(form: Format, output: str | None) -> AbstractContextManager[Documents]:
-    from pkgharvest.errors import OutputError
+def _sink(
+    form: Format, output: str | None, hosts: Hosts, *, only_changed: bool, force: bool
+) -> AbstractContextManager[Documents]:
+    from pkgharvest.errors import OutputError, SettingError
     from pkgharvest.output import in_file, on_stream
+    from pkgharvest.snapshot import Manners, snapshot
 
-    if output is None or output == "-":
+    if output not in (None, "-") and (output.endswith(os.sep) or Path(output).is_dir()):
+        if form != "json":
+            raise SettingError(f"a folder holds a document a file, so --format {form} has no meaning there")
+        return snapshot(Path(output), hosts, Manners(only_changed=only_changed, force=force))
+    if only_changed or force:
+        raise SettingError("--only-changed and --force are for a folder: give --output FOLDER/")
+    if output in (None, "-"):
         if sys.stdout is None:  # the caller closed it
             raise OutputError("the standard output is closed")
         return on_stream(form, sys.stdout.buffer)
-    if output.endswith(os.sep):
-        raise OutputError(f"{output} names a folder", "Name a file")
     return in_file(form, Path(output))
 
 
 @contextmanager
 def _store() -> Iterator[Store]:
     """Yield the stored answers of the user."""
-    with _exit_codes(quiet=False, verbose=False) as console:
+    with _exit_codes() as console:
         from contextlib import closing
 
         from pkgharvest.net.cache import Store
@@ -312,13 +402,26 @@ def _store() -> Iterator[Store]:
 
 
 @contextmanager
-def _exit_codes(*, quiet: bool, verbose: bool) -> Iterator[Console]:
+def _exit_codes(
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    unattended: bool = False,
+    log_format: LogFormat | None = None,
+) -> Iterator[Console]:
     """Yield the console, and turn what ends a command into a line on it and an exit code."""
+    from pkgharvest import signals
     from pkgharvest.console import Console
     from pkgharvest.errors import OutputError, PkgharvestError, SettingError, TargetError
     from pkgharvest.settings import TokenSettingError
 
-    console = Console(sys.stderr or io.StringIO(), quiet=quiet, verbose=verbose)
+    console = Console(
+        sys.stderr or io.StringIO(),
+        quiet=quiet,
+        verbose=verbose,
+        unattended=unattended,
+        log_format=log_format,
+    )
     codes = {
         TokenSettingError: 4,
         SettingError: USAGE,
@@ -327,7 +430,10 @@ def _exit_codes(*, quiet: bool, verbose: bool) -> Iterator[Console]:
         PkgharvestError: 1,
     }
     try:
-        yield console
+        with signals.raised():
+            if quiet and verbose:
+                raise SettingError("--quiet and --verbose contradict each other")
+            yield console
     except PkgharvestError as error:
         console.error(error)
         if isinstance(error, OutputError):
@@ -336,9 +442,9 @@ def _exit_codes(*, quiet: bool, verbose: bool) -> Iterator[Console]:
     except BrokenPipeError as error:
         _forget_buffered(sys.stdout)
         raise typer.Exit(141) from error
-    except KeyboardInterrupt as error:
-        console.error(PkgharvestError("interrupted"))
-        raise typer.Exit(130) from error
+    except signals.Signalled as error:
+        console.error(signals.stopped(error.number))
+        raise typer.Exit(128 + error.number) from error
     finally:
         try:
             if sys.stderr is not None:

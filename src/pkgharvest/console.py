@@ -1,49 +1,94 @@
-"""What people are told, on stderr: failures, warnings, notes, the summary."""
+"""What people are told, on stderr: failures, warnings, notes, the summary; as text or as lines of a log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from pkgharvest.errors import ENDINGS, PkgharvestError, printable
+from pkgharvest.errors import ENDINGS, PkgharvestError, StoppedError, printable
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 
 if TYPE_CHECKING:
     from pkgharvest.net.quota import Gate
+    from pkgharvest.output import Status
 
 
 NAMED = 10
 """Targets that were not asked any more and are named; of the others the number is told."""
 
+LogFormat = Literal["text", "logfmt", "json"]
+"""Lines for people; or lines with time, level and event, as ``key=value`` or as JSON objects."""
+
+
+class Level(IntEnum):
+    """How much a line matters."""
+
+    DEBUG = 0
+    INFO = 1
+    WARNING = 2
+    ERROR = 3
+
+
+_STYLES = {Level.DEBUG: "dim", Level.INFO: "dim", Level.WARNING: "yellow", Level.ERROR: "red"}
+
 
 class Console:
-    """Lines for people, one per event; colours only on a terminal that wants them."""
+    """Lines, one per event; colours only on a terminal that wants them."""
 
-    def __init__(self, stream: TextIO, *, quiet: bool, verbose: bool) -> None:
-        """Take the stream, and how much to tell: quiet tells failures alone."""
-        self._rich = RichConsole(file=stream, highlight=False, soft_wrap=True)
+    def __init__(  # noqa: PLR0913  how to tell, by name
+        self,
+        stream: TextIO,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        unattended: bool = False,
+        log_format: LogFormat | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Take the stream, and how much to tell and how.
+
+        Args:
+            stream: where lines go.
+            quiet: tell errors alone.
+            verbose: tell everything.
+            unattended: tell errors alone where the stream is no terminal, so that mail from cron means
+                trouble; without effect where a format or everything was asked for.
+            log_format: the form of the lines, None for text.
+            now: the time, for logs.
+        """
+        self._rich = RichConsole(file=stream, highlight=False, soft_wrap=True, emoji=False, markup=False)
+        self._form = log_format or "text"
+        self._now = now
+        self._lowest = Level.DEBUG if verbose else Level.INFO
+        if quiet or (unattended and not verbose and log_format is None and not self._rich.is_terminal):
+            self._lowest = Level.ERROR
         self._quiet = quiet
-        self._verbose = verbose
+        self._sums_up = verbose or log_format is not None or self._rich.is_terminal
         self._ending: PkgharvestError | None = None
-        self._counts = dict.fromkeys(("records", "failed", "skipped", "not asked"), 0)
+        self._counts = dict.fromkeys(("records", "unchanged", "failed", "skipped", "not asked"), 0)
         self._not_asked: list[str] = []
 
-    def result(self, result: Result) -> None:
+    def result(self, result: Result, status: Status = "ok") -> None:
         """Tell of a result what there is to tell."""
         match result:
             case Harvested():
-                self._counts["records"] += 1
+                self._counts["records" if status == "ok" else "unchanged"] += 1
                 for warning in result.warnings:
-                    self._line("yellow", result.target, f"warning: {warning}")
-                if self._verbose:
-                    self._line("dim", result.target, f"{result.record.repo_url} (found by: {result.found})")
+                    self._line(Level.WARNING, "warning", warning, target=result.target)
+                found = f"{result.record.repo_url} (found by: {result.found})"
+                self._line(Level.DEBUG, "harvested", found, target=result.target, status=status)
             case Skipped():
                 self._counts["skipped"] += 1
-                self._line("dim", result.target, f"skipped: {result.reason}")
+                level = Level.DEBUG if result.reason == "fresh" else Level.INFO
+                self._line(level, "skipped", result.message, target=result.target, reason=result.reason)
             case Failure() if result.error is self._ending:
                 # The error that ended the run has been told.
                 self._counts["not asked"] += 1
@@ -53,15 +98,35 @@ class Console:
                 self._counts["failed"] += 1
                 if isinstance(result.error, ENDINGS):
                     self._ending = result.error
-                self.error(result.error, result.target)
+                self.error(result.error, result.target, result.place)
 
-    def error(self, error: PkgharvestError, target: str = "") -> None:
+    def error(self, error: PkgharvestError, target: str = "", place: str = "") -> None:
         """Tell an error, however quiet."""
-        self._line("red", target, f"error: {error}", always=True)
+        retryable = str(error.retryable).lower()
+        event = "failed" if target else "error"
+        self._line(
+            Level.ERROR,
+            event,
+            str(error),
+            target=target,
+            place=place,
+            reason=error.reason,
+            retryable=retryable,
+        )
+
+    def stopped(self, error: StoppedError) -> None:
+        """Tell once that the run was stopped."""
+        self._ending = error
+        self.error(error)
 
     def warning(self, text: str) -> None:
         """Tell what is amiss with the run as a whole."""
-        self._line("yellow", "", f"warning: {text}")
+        self._line(Level.WARNING, "warning", text)
+
+    def note(self, text: str) -> None:
+        """Tell why nothing was done, unless quiet."""
+        if not self._quiet:
+            self._line(Level.INFO, "note", text, always=True)
 
     def summary(self, seconds: float, gates: Mapping[str, Gate]) -> None:
         """Tell what the run did and cost, where somebody reads along or something failed."""
@@ -69,17 +134,54 @@ class Console:
         if self._not_asked:
             more = counts["not asked"] - len(self._not_asked)
             rest = f" and {more} more" if more else ""
-            self._line("red", "", f"not asked any more: {', '.join(self._not_asked)}{rest}", always=True)
-        if self._rich.is_terminal or self._verbose or counts["failed"]:
+            self._line(Level.ERROR, "not-asked", f"{', '.join(self._not_asked)}{rest}")
+        if self._sums_up or counts["failed"] or self._ending:
             told = [_counted(count, name) for name, count in counts.items() if count or name == "records"]
             costs = "; ".join(cost for gate in gates.values() for cost in _costs(gate))
-            self._line("dim", "", f"{', '.join(told)} in {seconds:.1f} s" + (f" ({costs})" if costs else ""))
+            text = f"{', '.join(told)} in {seconds:.1f} s" + (f" ({costs})" if costs else "")
+            numbers = {name.replace(" ", "_"): count for name, count in counts.items()}
+            self._line(Level.INFO, "summary", text, always=not self._quiet, **numbers)
 
-    def _line(self, style: str, target: str, text: str, *, always: bool = False) -> None:
-        if always or not self._quiet:
-            subject = f"{target}: " if target else ""
-            with suppress(OSError):  # nobody listens, which is no reason to stop
-                self._rich.print(Text(printable(f"{subject}{text}"), style=style))
+    def _line(
+        self, level: Level, event: str, text: str, *, always: bool = False, **fields: str | int
+    ) -> None:
+        if level < self._lowest and not always:
+            return
+        told = {name: value for name, value in fields.items() if value != ""}
+        line = self._text(event, text, told) if self._form == "text" else self._log(level, event, text, told)
+        with suppress(OSError):  # nobody listens, which is no reason to stop
+            style = _STYLES[level] if self._form == "text" else ""
+            self._rich.print(Text(printable(line), style=style))
+
+    def _text(self, event: str, text: str, fields: Mapping[str, str | int]) -> str:
+        subject = "".join(f"{fields[name]}: " for name in ("place", "target") if name in fields)
+        return f"{subject}{_BEGINNINGS.get(event, '')}{text}"
+
+    def _log(self, level: Level, event: str, text: str, fields: Mapping[str, str | int]) -> str:
+        time = self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        values: dict[str, str | int] = {"time": time, "level": level.name.lower(), "event": event}
+        values |= {
+            name: printable(value) if isinstance(value, str) else value for name, value in fields.items()
+        }
+        values["message"] = printable(text)
+        if self._form == "json":
+            return json.dumps(values, ensure_ascii=False)
+        return " ".join(f"{name}={_logfmt(value)}" for name, value in values.items())
+
+
+_BEGINNINGS = {
+    "error": "error: ",
+    "failed": "error: ",
+    "warning": "warning: ",
+    "skipped": "skipped: ",
+    "not-asked": "not asked any more: ",
+}
+_PLAIN = re.compile(r"[^\s\"=\\]+")
+
+
+def _logfmt(value: str | int) -> str:
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _counted(count: int, name: str) -> str:

@@ -4,6 +4,9 @@
     ├── TargetError            the text names no package or repository
     ├── SettingError           a setting, an option or an input file is wrong
     ├── OutputError            a document cannot be written
+    │   ├── OccupiedError          something is in the way that is not to be overwritten
+    │   └── BusyError              another run works on the same folder
+    ├── StoppedError           somebody stopped the run
     ├── NoRepositoryError      nothing tells where the package's repository is
     ├── NotRecordedError       a recording holds no answer to a request
     ├── NotStoredError         nothing is stored that answers a request, and the network is not to be asked
@@ -70,6 +73,31 @@ class OutputError(PkgharvestError):
     """A document cannot be written."""
 
     reason = "output"
+
+
+class OccupiedError(OutputError):
+    """What is at the place of a document is not to be overwritten; the other documents can be written."""
+
+    reason = "occupied"
+
+
+class BusyError(OutputError):
+    """Another run works on the same folder."""
+
+    reason = "busy"
+    retryable = True
+
+
+class StoppedError(PkgharvestError):
+    """Somebody stopped the run; ``signal`` is the number of the signal."""
+
+    reason = "stopped"
+    retryable = True
+
+    def __init__(self, message: str, signal: int) -> None:
+        """Take what happened, and the number of the signal."""
+        super().__init__(message)
+        self.signal = signal
 
 
 class NoRepositoryError(PkgharvestError):
@@ -168,7 +196,7 @@ class TokenRefusedError(UpstreamError):
     reason = "token-refused"
 
 
-ENDINGS = (RateLimitedError, TokenRefusedError)
+ENDINGS = (RateLimitedError, TokenRefusedError, StoppedError)
 """Errors after which no other target can succeed either; a fall-back must not hide them."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import tempfile
@@ -10,7 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pkgharvest.errors import OutputError
+from pkgharvest.errors import OccupiedError, OutputError
+
+# What concerns one name alone, while its neighbours can be written.
+_OF_THIS_FILE = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP})
+
+
+TEMPORARY = ".pkgharvest.tmp"
+"""How the names of temporary files end; they begin with a dot."""
 
 
 class Replacement:
@@ -21,6 +30,8 @@ class Replacement:
         self.path = path
         self.wanted = True
         """Set to False to leave the old file as it is."""
+        self.size = 0
+        """Bytes so far."""
         self._stream = stream
 
     def write(self, data: bytes) -> None:
@@ -29,17 +40,38 @@ class Replacement:
         Raises:
             OutputError: they cannot be written, as on a full device.
         """
-        with _explained(self.path):
+        self.size += len(data)
+        with _explained(self.path, self):
             self._stream.write(data)
 
 
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove the temporary files that killed runs have left in a folder.
+
+    Those of runs that still live are locked, and stay.
+
+    Args:
+        folder: where to look.
+        name: of the file that they were to replace, empty for any.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(_prefix(name)) and entry.name.endswith(TEMPORARY):
+                with suppress(OSError):
+                    _remove_if_left(entry.path)
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[Replacement]:
+def replacing(path: Path, *, swept: bool = False) -> Iterator[Replacement]:
     """Yield a replacement of a file, and put it in place unless the block fails or unsets ``wanted``.
 
     It is written beside the file, flushed to the device, and renamed; mode and, where permitted,
     owner stay those of the old file. A link is followed; what is no regular file (a pipe, a
     device) is written to directly.
+
+    Args:
+        path: of the file.
+        swept: whether the folder is known to hold nothing that a killed run has left.
 
     Raises:
         OutputError: the file cannot be written; at the start, where that can be known then.
@@ -47,7 +79,7 @@ def replacing(path: Path) -> Iterator[Replacement]:
     with _explained(path):
         old = _stat(path)
         if path.is_dir():
-            raise OutputError(f"{path} is a folder", "Name a file")
+            raise OccupiedError(f"{path} is a folder", "Name a file")
         direct = old is not None and not stat.S_ISREG(old.st_mode)
         if not direct:  # what a link to a pipe resolves to cannot be opened by name
             path = Path(os.path.realpath(path))
@@ -56,13 +88,14 @@ def replacing(path: Path) -> Iterator[Replacement]:
             temporary = None
         else:
             if old is not None and not os.access(path, os.W_OK):
-                raise OutputError(f"{path} is read-only")
-            handle, name = tempfile.mkstemp(prefix=f".{path.name[:50]}.", suffix=".tmp", dir=path.parent)
-            stream, temporary = os.fdopen(handle, "wb"), Path(name)
+                raise OccupiedError(f"{path} is read-only")
+            if not swept:
+                sweep(path.parent, path.name)
+            stream, temporary = _temporary(path)
     replacement = Replacement(path, stream)
     try:
         yield replacement
-        with _explained(path):
+        with _explained(path, replacement):
             stream.flush()
             if temporary is not None and replacement.wanted:
                 _adopt(stream.fileno(), old)
@@ -73,6 +106,35 @@ def replacing(path: Path) -> Iterator[Replacement]:
             stream.close()
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _prefix(name: str) -> str:
+    return f".{name[:50]}." if name else "."
+
+
+def _temporary(path: Path) -> tuple[BinaryIO, Path]:
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_prefix(path.name), suffix=TEMPORARY, dir=path.parent)
+        is_taken = False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            is_taken = True
+        except OSError:  # where locks are unknown, nobody sweeps
+            pass
+        if os.fstat(handle).st_nlink and not is_taken:
+            return os.fdopen(handle, "wb"), Path(name)
+        os.close(handle)  # another run took it for one that was left behind
+
+
+def _remove_if_left(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)  # noqa: PTH108  the name as it was listed
+    finally:
+        os.close(descriptor)
 
 
 def _adopt(descriptor: int, old: os.stat_result | None) -> None:
@@ -95,10 +157,12 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path, replacement: Replacement | None = None) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+        kind = OccupiedError if error.errno in _OF_THIS_FILE else OutputError
+        size = f" ({replacement.size:,} bytes)" if replacement else ""
+        raise kind(f"{path} cannot be written: {error.strerror or error}{size}") from error

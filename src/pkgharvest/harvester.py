@@ -6,26 +6,31 @@ Not named ``harvest``: a module of that name would hide the function that the pa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from pkgharvest.commits import commits_over_52
-from pkgharvest.errors import PkgharvestError, TargetError
-from pkgharvest.net.message import Fetch
-from pkgharvest.order import in_groups, in_order
+from pkgharvest.durations import in_words
+from pkgharvest.errors import PkgharvestError, StoppedError, TargetError
+from pkgharvest.listing import Listed, Listing
+from pkgharvest.net.message import Cost, Fetch
+from pkgharvest.order import in_groups, in_order, one_by_one
 from pkgharvest.reading import Reader
 from pkgharvest.record import Findings, Record, combine
 from pkgharvest.resolve import Resolver, Subject
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 from pkgharvest.sources.github import GitHub, Reading
 from pkgharvest.sources.pypi import documentation_of
-from pkgharvest.targets import CatalogTarget, Repository, Target
+from pkgharvest.targets import CatalogTarget, CollectionTarget, Named, Repository, Target
 from pkgharvest.visit import Ending, Visit
 
 T = TypeVar("T")
+
+Package = Target | Listed
+"""One package that is to be harvested."""
 
 CONTRIBUTOR_PAGES = 20
 """Pages of contributors that are read at most. GitHub links the first 500 addresses to logins: five pages."""
@@ -39,39 +44,46 @@ class Harvester:
     resolver: Resolver
     github: GitHub
     reader: Reader
+    listing: Listing
     zone: tzinfo
     """The time zone that the record's times are written in."""
     refresh: bool = False
     """Whether participants are asked for though nothing has been committed since the base record."""
-    replaying: bool = False
-    """Whether answers come from a recording."""
+    max_age: timedelta | None = None
+    """How old a base record may be so that its package is skipped; None if none is."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """The time, by which that is told."""
 
     async def all(
-        self, targets: Iterable[Target | Failure] | AsyncIterable[Target | Failure], *, ahead: int
+        self,
+        targets: Iterable[Named | Failure] | AsyncIterable[Named | Failure],
+        *,
+        ahead: int,
+        ending: Ending,
     ) -> AsyncGenerator[Result]:
         """Yield a result for each target, in their order, as soon as it and those before it are done.
 
         Two targets that turn out to be one package give one record. A refused token or a rate limit
         that outlasts the run's patience ends it: what is left fails with that error, and is not asked.
+        Where the run is stopped, the targets that have been taken come out, and no further ones are.
 
         Args:
             targets: what to harvest, taken as there is room; failures among them are passed on.
             ahead: how many batches are worked on beyond the one that is next to come out.
+            ending: what can end the run.
         """
-        ending = Ending(replaying=self.replaying)
-        seen: dict[str, str] = {}
         written: dict[str, tuple[str, int]] = {}
 
-        async def work(group: list[Target | Failure]) -> list[Result]:
-            return await self._group([_once(target, seen) for target in group], ending)
+        async def work(group: list[Package | Failure | Skipped]) -> list[Result]:
+            return await self._group(group, ending)
 
-        groups = in_groups(targets, self.reader.batch)
+        groups = in_groups(self._due(targets, ending), self.reader.batch, counts=_is_target)
         async with aclosing(in_order(groups, work, ahead=ahead)) as batches:
             async for results in batches:
                 for result in results:
                     yield _distinct(result, written) if isinstance(result, Harvested) else result
 
-    async def batch(self, targets: Sequence[Target], ending: Ending) -> list[Harvested | Failure]:
+    async def batch(self, targets: Sequence[Package], ending: Ending) -> list[Harvested | Failure]:
         """Return the record of each target, or why there is none."""
         visits = [Visit(self.fetch, ending) for _ in targets]
         subjects = await _all(map(self.resolver.subject, targets, visits))
@@ -86,18 +98,57 @@ class Harvester:
         finished = dict(zip((number for number, _ in known), await _all(steps), strict=True))
         outcomes = [finished.get(number, subject) for number, subject in enumerate(subjects)]
         return [
-            outcome if isinstance(outcome, Harvested) else _failure(target, outcome)
-            for target, outcome in zip(targets, outcomes, strict=True)
+            outcome if isinstance(outcome, Harvested) else _failure(target, outcome, visit.cost)
+            for target, outcome, visit in zip(targets, outcomes, visits, strict=True)
         ]
 
-    async def _group(self, group: list[Target | Failure | Skipped], ending: Ending) -> list[Result]:
+    async def _due(
+        self, targets: Iterable[Named | Failure] | AsyncIterable[Named | Failure], ending: Ending
+    ) -> AsyncGenerator[Package | Failure | Skipped]:
+        """Yield the targets, with a note or a failure in the place of each that is not to be asked for."""
+        seen: dict[str, str] = {}
+        source = self._packages(targets, ending)
+        while not ending.is_stopped:
+            try:
+                item = _once(await ending.until(anext(source)), seen)
+            except (StopAsyncIteration, StoppedError):
+                return
+            yield item if isinstance(item, Failure | Skipped) else self._unless_fresh(item)
+
+    async def _packages(
+        self, targets: Iterable[Named | Failure] | AsyncIterable[Named | Failure], ending: Ending
+    ) -> AsyncGenerator[Package | Failure]:
+        """Yield the targets, with its packages in the place of each that stands for several."""
+        async for target in one_by_one(targets):
+            if not isinstance(target, CollectionTarget):
+                yield target
+                continue
+            try:
+                async for package in self.listing.packages(target, Visit(self.fetch, ending)):
+                    yield package
+            except PkgharvestError as error:
+                yield Failure(target.text, None, error)
+
+    def _unless_fresh(self, target: Package) -> Package | Failure | Skipped:
+        """Return the target, a note if its record is young enough, or what speaks against asking for it."""
+        try:
+            base = self.resolver.bases.of(target.target if isinstance(target, Listed) else target)
+        except PkgharvestError as error:
+            return _failure(target, error)
+        now = self.now()
+        if base is None or self.max_age is None or not is_fresh(base, self.max_age, now):
+            return target
+        age = in_words(now - base.last_fetched) if base.last_fetched else ""
+        return Skipped(target.text, base.slug, "fresh", f"fetched {age} ago", base)
+
+    async def _group(self, group: list[Package | Failure | Skipped], ending: Ending) -> list[Result]:
         """Harvest the targets of a group; what is decided already stays in its place."""
         targets = [item for item in group if not isinstance(item, Failure | Skipped)]
         harvested = iter(await self.batch(targets, ending) if targets else [])
         return [item if isinstance(item, Failure | Skipped) else next(harvested) for item in group]
 
     async def _finish(
-        self, target: Target, subject: Subject, reading: Reading | PkgharvestError, ask: Visit
+        self, target: Package, subject: Subject, reading: Reading | PkgharvestError, ask: Visit
     ) -> Harvested:
         """Return the record of a package whose repository has been read."""
         if not isinstance(reading, Reading):
@@ -133,6 +184,8 @@ class Harvester:
             moved_to=moved_to,
             archived=facts.archived,
             warnings=tuple(filter(None, [*subject.warnings, moved, doubt, missing])),
+            base=subject.base,
+            cost=ask.cost,
         )
 
     async def _participants(
@@ -171,17 +224,28 @@ async def _all(steps: Iterable[Awaitable[T]]) -> list[T | PkgharvestError]:
     return [task.result() for task in tasks]
 
 
+def is_fresh(base: Record | None, max_age: timedelta, now: datetime) -> bool:
+    """Tell whether a record is younger than an age; one from the future is not, as some clock is wrong."""
+    if base is None or base.last_fetched is None:
+        return False
+    return timedelta() <= now - base.last_fetched < max_age
+
+
 def _is_newest(commit: datetime, base: Record) -> bool:
     """Tell whether a commit is the newest one that the base record knows: then nobody has joined since."""
     return commit.replace(microsecond=0) == base.last_updated
 
 
-def _once(target: Target | Failure, seen: dict[str, str]) -> Target | Failure | Skipped:
+def _is_target(item: Package | Failure | Skipped) -> bool:
+    return not isinstance(item, Failure | Skipped)
+
+
+def _once(target: Package | Failure, seen: dict[str, str]) -> Package | Failure | Skipped:
     """Return the target, or a note in place of one that names a package again."""
     if isinstance(target, Failure):
         return target
     if target.key in seen:
-        return Skipped(target.text, None, _same_as(seen[target.key]))
+        return Skipped(target.text, None, "duplicate", _same_as(seen[target.key]))
     seen[target.key] = target.text
     return target
 
@@ -193,7 +257,7 @@ def _distinct(result: Harvested, written: dict[str, tuple[str, int]]) -> Result:
         return result
     first, repository_id = written[result.slug]
     if repository_id == result.repository_id:
-        return Skipped(result.target, result.slug, _same_as(first))
+        return Skipped(result.target, result.slug, "duplicate", _same_as(first))
     message = f"its slug {result.slug!r} is that of {first}, which is another repository"
     return Failure(result.target, result.slug, TargetError(message, "Harvest them apart"))
 
@@ -202,6 +266,7 @@ def _same_as(text: str) -> str:
     return f"the same package as {text}"
 
 
-def _failure(target: Target, error: object) -> Failure:
+def _failure(target: Package, error: object, cost: Cost | None = None) -> Failure:
     assert isinstance(error, PkgharvestError)  # noqa: S101  what gave no record gave its error
-    return Failure(target.text, None if isinstance(target, CatalogTarget) else target.slug, error)
+    slug = None if isinstance(target, CatalogTarget) else target.slug
+    return Failure(target.text, slug, error, cost=cost or Cost())

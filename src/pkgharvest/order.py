@@ -61,14 +61,29 @@ async def _next(source: AsyncIterator[T]) -> T:
         raise _EndError from None
 
 
-async def in_groups(items: Iterable[T] | AsyncIterable[T], size: int) -> AsyncGenerator[list[T]]:
-    """Yield the items in lists of a size, the last one perhaps shorter."""
+async def in_groups(
+    items: Iterable[T] | AsyncIterable[T],
+    size: int,
+    *,
+    counts: Callable[[T], bool] = lambda _: True,
+    longest: int = 1000,
+) -> AsyncGenerator[list[T]]:
+    """Yield the items in lists of a size, the last one perhaps shorter.
+
+    Args:
+        items: in their order.
+        size: of a list.
+        counts: tells which items count towards the size.
+        longest: how many items a list has at most, whether they count or not.
+    """
     group: list[T] = []
+    counted = 0
     async for item in one_by_one(items):
         group.append(item)
-        if len(group) == size:
+        counted += counts(item)
+        if counted == size or len(group) == longest:
             yield group
-            group = []
+            group, counted = [], 0
     if group:
         yield group
 

@@ -23,11 +23,24 @@ Format = Literal["json", "jsonl", "list"]
 one record a line; the API's list envelope."""
 
 
+Status = Literal["ok", "unchanged"]
+"""What became of a record: it was written, or the document that is there says the same."""
+
+
 class Documents(Protocol):
     """Takes records in their order."""
 
-    def add(self, record: Record) -> None:
-        """Take a record."""
+    def add(self, record: Record, base: Record | None, /) -> Status:
+        """Take a record that was harvested, and the earlier one that it starts from.
+
+        Raises:
+            OccupiedError: this record cannot be written; others can.
+            OutputError: nothing can be written any more.
+        """
+        ...
+
+    def keep(self, record: Record, /) -> None:
+        """Take an earlier record that is young enough; raises as `add` does."""
         ...
 
     def finish(self) -> None:
@@ -47,9 +60,14 @@ class Sequence:
         self._write = write
         self._encode = encode
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record, _base: Record | None = None) -> Status:
         """Write a record."""
         self._write(self._encode(record))
+        return "ok"
+
+    def keep(self, record: Record) -> None:
+        """Write an earlier record."""
+        self.add(record)
 
     def finish(self) -> None:
         """Do nothing: all is written."""
@@ -70,8 +88,8 @@ class Envelope:
         self._count = 0
         self._waiting = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed by close
 
-    def add(self, record: Record) -> None:
-        """Keep a record for the end."""
+    def add(self, record: Record, _base: Record | None = None) -> Status:
+        """Hold a record back until the end."""
         indented = b"".join(b"        " + line for line in encode_api(record).splitlines(keepends=True))
         separator = b",\n" if self._count else b"\n"
         try:
@@ -79,6 +97,11 @@ class Envelope:
         except OSError as error:
             raise OutputError(f"a temporary file cannot be written: {error.strerror}") from error
         self._count += 1
+        return "ok"
+
+    def keep(self, record: Record) -> None:
+        """Hold an earlier record back until the end."""
+        self.add(record)
 
     def finish(self) -> None:
         """Write the envelope with all records."""
@@ -155,9 +178,13 @@ class _Counted:
         self._inner = inner
         self.count = 0
 
-    def add(self, record: Record) -> None:
-        self._inner.add(record)
+    def add(self, record: Record, base: Record | None = None) -> Status:
         self.count += 1
+        return self._inner.add(record, base)
+
+    def keep(self, record: Record) -> None:
+        self.count += 1
+        self._inner.keep(record)
 
     def finish(self) -> None:
         self._inner.finish()

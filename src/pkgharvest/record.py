@@ -116,6 +116,11 @@ def combine(base: Record | None, found: Findings, zone: tzinfo) -> Record:
     )
 
 
+def fetched_at(record: Record, moment: datetime | None) -> Record:
+    """Return the record as if it had been fetched at another moment."""
+    return msgspec.structs.replace(record, last_fetched=moment)
+
+
 def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
     try:
         return moment.astimezone(zone)

@@ -9,7 +9,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from pkgharvest.bases import Bases
 from pkgharvest.errors import NoRepositoryError, NotFoundError, RateLimitedError, TargetError, UpstreamError
+from pkgharvest.listing import Listed
 from pkgharvest.record import Record
+from pkgharvest.results import Lead
 from pkgharvest.sources.catalog import Catalog
 from pkgharvest.sources.pypi import Project, PyPI, repositories_of, repository_of
 from pkgharvest.targets import (
@@ -34,8 +36,8 @@ class Subject:
     repository: Repository
     known_as: Repository
     """The repository that the record will name: the base's, which may have moved, else the same."""
-    found: str
-    """How the repository was found; see `Harvested`."""
+    found: Lead
+    """How the repository was found."""
     project_name: NormalizedName
     """The name to ask PyPI for."""
     project: Project | None
@@ -55,23 +57,25 @@ class Resolver:
     bases: Bases
     hosts: Hosts
 
-    async def subject(self, target: Target, ask: Visit) -> Subject:
-        """Return what is known of the target's package.
+    async def subject(self, named: Target | Listed, ask: Visit) -> Subject:
+        """Return what is known of a package, with the catalog's record if that has been read already.
 
         Raises:
             TargetError: only the catalog knows the target, and it is not to be asked.
             NoRepositoryError: nothing tells where the repository is, or it is on a host that is not read.
             UpstreamError: a source that had to be asked did not answer.
         """
-        base, origin, warnings = await self._base(target, ask)
+        target = named.target if isinstance(named, Listed) else named
+        told = (named.record, "catalog", target.warnings) if isinstance(named, Listed) else None
+        base, origin, warnings = told or await self._base(target, ask)
         slug = base.slug if base else _slug(target)
-        named = parse_project(base.pypi_url) if base else None
-        project_name = named or _likely_project(target, slug)
+        recorded_project = parse_project(base.pypi_url) if base else None
+        project_name = recorded_project or _likely_project(target, slug)
         project: Project | None = None
         if isinstance(target, RepositoryTarget):
-            repository, how = target.repository, "target"
+            repository, how = target.repository, Lead("target")
         elif base and base.repo_url:
-            repository, how = self._repository(base.repo_url), origin
+            repository, how = self._repository(base.repo_url), Lead(origin)
         else:
             project = await ask(self.pypi.project(project_name))
             repository, how = self._named_by(project, project_name)
@@ -84,18 +88,18 @@ class Resolver:
             found=how,
             project_name=project_name,
             project=project,
-            is_guess=named is None,
+            is_guess=recorded_project is None,
             warnings=warnings,
         )
 
-    def _named_by(self, project: Project, name: NormalizedName) -> tuple[Repository, str]:
+    def _named_by(self, project: Project, name: NormalizedName) -> tuple[Repository, Lead]:
         found = repository_of(project, self.hosts)
         if found is None:
             raise NoRepositoryError(
                 f"the project {name!r} names no repository on GitHub among its URLs on PyPI",
                 "Give the URL of its repository instead",
             )
-        return found.repository, f"{found.rule}: {found.label}"
+        return found.repository, Lead(found.rule, found.label)
 
     async def project(self, subject: Subject, present: Repository, ask: Visit) -> tuple[Project | None, str]:
         """Return what PyPI says of the package, and a warning or an empty text.

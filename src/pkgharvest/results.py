@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from pkgharvest.errors import PkgharvestError
+from pkgharvest.net.message import Cost
 from pkgharvest.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What led to a repository."""
+
+    rule: str
+    """``target``, ``base record`` or ``catalog``; for a URL on PyPI ``source``, ``homepage`` or ``other``."""
+    label: str = ""
+    """The label of that URL, as the project wrote it."""
+
+    def __str__(self) -> str:
+        """Return both on one line."""
+        return f"{self.rule}: {self.label}" if self.label else self.rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +33,16 @@ class Harvested:
     record: Record
     repository_id: int
     """The host's own number of the repository, which outlives its names."""
-    found: str
-    """How the repository was found: ``target``, ``base record``, ``catalog``, or rule and label of a URL."""
+    found: Lead
+    """How the repository was found."""
     moved_to: str | None
     """Where the repository is now, if that is not where it was looked for."""
     archived: bool
     warnings: tuple[str, ...]
+    base: Record | None = None
+    """The earlier record that this one starts from."""
+    cost: Cost = field(default_factory=Cost)
+    """What was asked for this package; a query for many packages is counted with the first of them."""
 
     @property
     def slug(self) -> str:
@@ -39,6 +59,10 @@ class Failure:
     slug: str | None
     """The slug, as far as the target tells."""
     error: PkgharvestError
+    place: str = ""
+    """Where the target was read, as ``file:line``; empty for the command line."""
+    cost: Cost = field(default_factory=Cost)
+    """What was asked for it all the same."""
 
     @property
     def reason(self) -> str:
@@ -53,11 +77,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A target that needs no record of its own."""
+    """A target for which nothing was asked: none is needed."""
 
     target: str
     slug: str | None
-    reason: str
+    reason: Literal["duplicate", "fresh"]
+    """``duplicate``: another target is the same package. ``fresh``: its record is young enough."""
+    message: str
+    """The same for people."""
+    record: Record | None = None
+    """The record that is young enough."""
 
 
 Result = Harvested | Failure | Skipped

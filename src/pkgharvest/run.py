@@ -4,42 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from pkgharvest.bases import Bases
+from pkgharvest import signals
+from pkgharvest.bases import Bases, HeldRecords, Layers
 from pkgharvest.budget import Budget
 from pkgharvest.console import Console
 from pkgharvest.errors import (
     NotFoundError,
+    OccupiedError,
+    OutputError,
     PkgharvestError,
     RateLimitedError,
     SettingError,
+    StoppedError,
     TokenRefusedError,
     UnreachableError,
 )
+from pkgharvest.harvester import is_fresh
 from pkgharvest.net.cache import Store
-from pkgharvest.net.quota import Quota
+from pkgharvest.net.quota import Gate, Quota
 from pkgharvest.order import one_by_one
-from pkgharvest.output import Documents
-from pkgharvest.record import Record, RecordError, decode_records
-from pkgharvest.results import Failure, Harvested
+from pkgharvest.output import Documents, Status
+from pkgharvest.record import RecordError, decode_records
+from pkgharvest.report import Report, reporting
+from pkgharvest.results import Failure, Harvested, Result, Skipped
 from pkgharvest.session import Session
 from pkgharvest.settings import Settings
+from pkgharvest.snapshot import Folder, Snapshot
 from pkgharvest.sources.github import CORE, GRAPHQL
-from pkgharvest.targets import Target
+from pkgharvest.targets import CatalogTarget, CollectionTarget, Hosts, Named, Target
 
 _KINDS: list[tuple[type[PkgharvestError], int]] = [
     (TokenRefusedError, 4),
     (RateLimitedError, 5),
     (UnreachableError, 6),
+    (OutputError, 7),
 ]
 _USUAL = {CORE: {True: 5000, False: 60}, GRAPHQL: {True: 5000, False: 0}}
+
+NamedTargets = Sequence[Named] | AsyncIterable[Named | Failure]
 
 
 @dataclass(slots=True)
@@ -49,53 +59,181 @@ class Outcome:
     records: int = 0
     failures: set[int] = field(default_factory=set)
     """Exit codes that each failure alone would have."""
+    stopped: StoppedError | None = None
+    results: int = 0
+    """Targets that were dealt with."""
 
     def add(self, error: PkgharvestError) -> None:
         """Take note of a failure."""
-        self.failures.add(next((code for kind, code in _KINDS if isinstance(error, kind)), 3))
+        if not isinstance(error, StoppedError):
+            self.failures.add(next((code for kind, code in _KINDS if isinstance(error, kind)), 3))
 
     @property
     def exit_code(self) -> int:
-        """The exit code: the first that applies of 4, 5, 6 and 3; 6 only if nothing could be reached."""
+        """The exit code: 7, the signal's, or the first that applies of 4, 5, 6 and 3.
+
+        6 only if nothing could be reached.
+        """
+        if 7 in self.failures:  # noqa: PLR2004  see the table of codes
+            return 7
+        if self.stopped is not None:
+            return 128 + self.stopped.signal
         if self.failures == {6} and self.records == 0:
             return 6
         return min(self.failures & {4, 5}, default=3 if self.failures else 0)
 
 
-def fetch(
-    settings: Settings,
-    targets: Sequence[Target] | AsyncIterable[Target | Failure],
-    bases: list[Record],
-    sink: AbstractContextManager[Documents],
-    console: Console,
-) -> int:
-    """Harvest, write and tell; return the exit code."""
-    outcome = Outcome()
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be harvested, and where it goes."""
 
-    async def run() -> None:
+    targets: Sequence[Named] | AsyncIterable[Named | Failure]
+    earlier: Path | None
+    """A file or folder of base records."""
+    sink: AbstractContextManager[Documents]
+    report: Path | None = None
+    strict: bool = False
+    """Whether nothing is asked if one target cannot be understood."""
+
+
+def fetch(settings: Settings, order: Order, hosts: Hosts, console: Console) -> int:
+    """Harvest, write and tell; return the exit code.
+
+    Raises:
+        PkgharvestError: the run cannot begin; nothing has been asked, and nothing is changed.
+        BrokenPipeError: nobody reads the documents any more.
+    """
+    return asyncio.run(_Run(settings, console).through(order, hosts))
+
+
+class _Run:
+    """A run of the harvest, and what came of it so far."""
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self._settings = settings
+        self._console = console
+        self._outcome = Outcome()
+        self._gates: Mapping[str, Gate] = {}
+
+    async def through(self, order: Order, hosts: Hosts) -> int:
         started = time.monotonic()
-        with sink as documents:
-            async with (
-                Session(settings, base=bases, warn=console.warning) as session,
-                aclosing(session.harvest(targets)) as results,
-            ):
-                async for result in results:
-                    console.result(result)
-                    if isinstance(result, Harvested):
-                        documents.add(result.record)
-                        outcome.records += 1
-                    elif isinstance(result, Failure):
-                        outcome.add(result.error)
-        console.summary(time.monotonic() - started, session.gates)
+        broken: BrokenPipeError | None = None
+        earlier = earlier_records(order.earlier, hosts)
+        with reporting(order.report, datetime.now(UTC)) as report:
+            try:
+                with order.sink as documents:
+                    bases = Layers([documents, earlier]) if isinstance(documents, Snapshot) else earlier
+                    targets = await self._examined(order, documents, bases)
+                    report.begin()
+                    await self._harvest(targets, bases, documents, report)
+            except OutputError as error:
+                if not report.has_begun:
+                    raise
+                self._console.error(error)
+                self._outcome.add(error)
+            except BrokenPipeError as error:
+                broken = error
+            seconds = time.monotonic() - started
+            if not self._outcome.results and self._outcome.exit_code == 0:
+                self._console.note("no target was named: the lists are empty")
+            self._console.summary(seconds, self._gates)
+            report.finish(141 if broken else self._outcome.exit_code, seconds, self._gates)
+        if broken is not None:
+            raise broken
+        return self._outcome.exit_code
 
-    asyncio.run(run())
-    return outcome.exit_code
+    async def _examined(
+        self, order: Order, documents: Documents, bases: Bases
+    ) -> Sequence[Named | Failure] | AsyncIterable[Named | Failure]:
+        """Return the targets; where one can spoil the run, after a look at all of them."""
+        if not order.strict and not isinstance(documents, Snapshot):
+            return order.targets
+        targets = [target async for target in one_by_one(order.targets)]
+        wrong = [target for target in targets if isinstance(target, Failure)]
+        if order.strict and wrong:
+            for failure in wrong:
+                self._console.result(failure)
+            raise SettingError(f"{len(wrong)} of {len(targets)} targets are wrong, so nothing was asked")
+        if isinstance(documents, Snapshot):
+            check_slugs(targets, bases)
+        return targets
+
+    async def _harvest(
+        self,
+        targets: Sequence[Named | Failure] | AsyncIterable[Named | Failure],
+        bases: Bases,
+        documents: Documents,
+        report: Report,
+    ) -> None:
+        async with Session(self._settings, base=bases, warn=self._console.warning) as session:
+            self._gates = session.gates
+
+            def stop(error: StoppedError) -> None:
+                self._outcome.stopped = error
+                self._console.stopped(error)
+                session.stop(error)
+
+            with signals.told(asyncio.get_running_loop(), stop):
+                async with aclosing(session.harvest(targets)) as results:
+                    async for result in results:
+                        self._take(result, documents, report)
+
+    def _take(self, result: Result, documents: Documents, report: Report) -> None:
+        """Write a result, and tell of it."""
+        status: Status = "ok"
+        try:
+            if isinstance(result, Harvested):
+                status = documents.add(result.record, result.base)
+            elif isinstance(result, Skipped) and result.record is not None:
+                documents.keep(result.record)
+        except OccupiedError as error:
+            result = Failure(result.target, result.slug, error)
+        self._outcome.results += 1
+        self._console.result(result, status)
+        if isinstance(result, Harvested):
+            self._outcome.records += 1
+        elif isinstance(result, Failure):
+            self._outcome.add(result.error)
+        report.add(result, status)
+
+
+def check_slugs(targets: Sequence[Named | Failure], bases: Bases) -> None:
+    """Make sure that no two packages would be written to one file.
+
+    Raises:
+        SettingError: two would; the message names them.
+    """
+    taken: dict[str, Target] = {}
+    for target in targets:
+        if isinstance(target, Failure | CollectionTarget):
+            continue
+        slug = _slug(target, bases)
+        first = taken.setdefault(slug.casefold(), target) if slug else target
+        if first.key != target.key:
+            message = f"{first.text} and {target.text} are both {slug!r}, and would be one file"
+            raise SettingError(message, "Name one of them, or give each a folder of its own")
+
+
+def _slug(target: Target, bases: Bases) -> str | None:
+    try:
+        base = bases.of(target)
+    except PkgharvestError:  # told when it is the target's turn
+        base = None
+    if base is not None:
+        return base.slug
+    return None if isinstance(target, CatalogTarget) else target.slug
+
+
+def known(earlier: Path | None, output: Path | None, hosts: Hosts) -> Bases:
+    """Return all base records that a run would start from; raises as `earlier_records` does."""
+    named = earlier_records(earlier, hosts)
+    return Layers([Folder(output, hosts), named]) if output is not None and output.is_dir() else named
 
 
 def plan(
     settings: Settings,
-    targets: Sequence[Target] | AsyncIterable[Target | Failure],
-    bases: list[Record],
+    targets: Sequence[Named] | AsyncIterable[Named | Failure],
+    bases: Bases,
     now: datetime,
     console: Console,
 ) -> list[str]:
@@ -103,7 +241,6 @@ def plan(
 
     What is left of the rate limits is what earlier runs were told, as far as that still holds.
     """
-    known = Bases(bases, settings.hosts)
     budget = Budget(signed=settings.token is not None)
     seen: set[str] = set()
 
@@ -111,10 +248,22 @@ def plan(
         async for target in one_by_one(targets):
             if isinstance(target, Failure):
                 console.result(target)
+            elif isinstance(target, CollectionTarget):
+                budget.lists += 1
             elif target.key not in seen:
                 seen.add(target.key)
-                base = known.of(target)
-                budget.add(has_base=bool(base and base.participants), asks_catalog=settings.catalog)
+                add(target)
+
+    def add(target: Target) -> None:
+        try:
+            base = bases.of(target)
+        except PkgharvestError as error:
+            console.error(error, target.text)
+            return
+        if settings.max_age is not None and is_fresh(base, settings.max_age, now):
+            budget.fresh += 1
+        else:
+            budget.add(has_base=bool(base and base.participants), asks_catalog=settings.catalog)
 
     asyncio.run(count())
     return budget.lines(_left(settings, now, console))
@@ -139,14 +288,18 @@ def limits_json(quotas: dict[str, Quota]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(quotas), indent=4) + b"\n"
 
 
-def read_bases(path: Path) -> list[Record]:
-    """Return the base records of a file.
+def earlier_records(path: Path | None, hosts: Hosts) -> Bases:
+    """Return the base records of a file or folder.
 
     Raises:
         SettingError: it cannot be read, or holds something else.
     """
+    if path is None:
+        return HeldRecords([], hosts)
     try:
-        return list(decode_records(path.read_text(encoding="utf-8-sig")))
+        if path.is_dir():
+            return Folder(path, hosts)
+        return HeldRecords(decode_records(path.read_text(encoding="utf-8-sig")), hosts)
     except OSError as error:
         raise SettingError(f"the base records in {path} cannot be read: {error.strerror}") from error
     except (RecordError, UnicodeDecodeError) as error:

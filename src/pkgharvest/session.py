@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pkgharvest.bases import Bases
-from pkgharvest.errors import SettingError, TargetError, printable
+from pkgharvest.bases import Bases, HeldRecords
+from pkgharvest.errors import SettingError, StoppedError, TargetError, printable
 from pkgharvest.files import replacing
 from pkgharvest.harvester import Harvester
+from pkgharvest.listing import Listing
 from pkgharvest.net.cache import Cached, Offline, Store
 from pkgharvest.net.client import Bounds, Network
 from pkgharvest.net.clock import Clock, JumpingClock, SystemClock
@@ -34,11 +35,12 @@ from pkgharvest.sources.catalog import Catalog
 from pkgharvest.sources.github import GitHub
 from pkgharvest.sources.graphql import GraphQL
 from pkgharvest.sources.pypi import PyPI
-from pkgharvest.targets import Hosts, Target, parse_target
+from pkgharvest.targets import Hosts, Named, parse_target
 from pkgharvest.version import __version__
+from pkgharvest.visit import Ending
 from pkgharvest.weeks import window
 
-Targets = Iterable[str | Target | Failure] | AsyncIterable[str | Target | Failure]
+Targets = Iterable[str | Named | Failure] | AsyncIterable[str | Named | Failure]
 """What can be harvested: texts, targets, and failures to parse, which are passed on."""
 
 USER_AGENT = f"pkgharvest/{__version__} (package metadata harvester)"
@@ -55,17 +57,19 @@ class Session:
         self,
         settings: Settings,
         *,
-        base: Iterable[Record] = (),
+        base: Iterable[Record] | Bases = (),
         clock: Clock | None = None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Take the settings, the base records, for tests a clock, and whom to tell what is amiss."""
+        """Take the settings, earlier records or where they are, a clock, and whom to tell what is amiss."""
         self._settings = settings
         self._base = base
         self._clock = clock
         self._warn = warn
         self._stack = AsyncExitStack()
         self._harvester: Harvester | None = None
+        self._ending = Ending()
+        self._stopped: StoppedError | None = None
         self.gates: dict[str, Gate] = {}
         """What was asked of each service and is left of its rate limit, by the service's name."""
 
@@ -94,11 +98,19 @@ class Session:
         harvester = self._opened()
         if isinstance(targets, str):
             raise TypeError("targets are several: pass a list, even of one")
-        hosts = harvester.resolver.hosts
+        parsed = _parsed(targets, harvester.resolver.hosts)
         ahead = max(4, AHEAD // harvester.reader.batch)
-        async with aclosing(harvester.all(_parsed(targets, hosts), ahead=ahead)) as results:
+        self._ending = Ending(replaying=self._settings.replay is not None)
+        if self._stopped is not None:
+            self._ending.stop(self._stopped)
+        async with aclosing(harvester.all(parsed, ahead=ahead, ending=self._ending)) as results:
             async for result in results:
                 yield result
+
+    def stop(self, error: StoppedError) -> None:
+        """End the harvest: what is finished comes out, what is under way fails, nothing more is taken."""
+        self._stopped = error
+        self._ending.stop(error)
 
     async def limits(self) -> dict[str, Quota]:
         """Return GitHub's rate limits by resource: ``core`` (REST), ``graphql`` and others."""
@@ -169,7 +181,7 @@ def _rules(settings: Settings) -> dict[str, Rules]:
     }
 
 
-def _harvester(line: _Line, base: Iterable[Record]) -> tuple[Harvester, dict[str, Gate]]:
+def _harvester(line: _Line, base: Iterable[Record] | Bases) -> tuple[Harvester, dict[str, Gate]]:
     settings = line.settings
     rules = _rules(settings)
     if settings.replay is not None or settings.offline:  # nobody is asked, so nobody is spared
@@ -183,16 +195,20 @@ def _harvester(line: _Line, base: Iterable[Record]) -> tuple[Harvester, dict[str
         memory=line.store,
         replaying=settings.replay is not None,
     )
-    asked = Catalog(settings.catalog_url) if settings.catalog else None
+    site = Catalog(settings.catalog_url)
+    asked = site if settings.catalog else None
     host = GitHub(settings.github_url, settings.token)
+    bases = HeldRecords(base, settings.hosts) if isinstance(base, Iterable) else base
     harvester = Harvester(
         fetch=fetch,
-        resolver=Resolver(PyPI(settings.pypi_url), asked, Bases(base, settings.hosts), settings.hosts),
+        resolver=Resolver(PyPI(settings.pypi_url), asked, bases, settings.hosts),
         github=host,
         reader=_reader(line, host),
+        listing=Listing(site, bases),
         zone=settings.zone,
         refresh=settings.refresh,
-        replaying=settings.replay is not None,
+        max_age=settings.max_age,
+        now=line.clock.now,
     )
     return harvester, fetch.gates
 
@@ -212,7 +228,7 @@ def _remember_quotas(line: _Line, gates: Mapping[str, Gate]) -> None:
             line.store.remember_quota(resource, line.settings.token, quota)
 
 
-async def _parsed(targets: Targets, hosts: Hosts) -> AsyncGenerator[Target | Failure]:
+async def _parsed(targets: Targets, hosts: Hosts) -> AsyncGenerator[Named | Failure]:
     async for target in one_by_one(targets):
         if not isinstance(target, str):
             yield target

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import platformdirs
 
+from pkgharvest import durations
 from pkgharvest.errors import SettingError
 from pkgharvest.net.message import Token
 from pkgharvest.targets import DEFAULT_HOSTS, Hosts
@@ -54,6 +56,8 @@ class Settings:
     """What PyPI is asked in a minute at most. It names no limit, and wants no thousands in minutes."""
     refresh: bool = False
     """Whether to ask for what cannot have changed, and for what was missing not long ago."""
+    max_age: timedelta | None = None
+    """A package whose base record is younger is skipped; None if none is."""
     cache: bool = True
     """Whether answers are stored, and what is stored is revalidated instead of asked anew."""
     cache_folder: Path | None = None
@@ -119,6 +123,18 @@ class Settings:
             code=DEFAULT_HOSTS.code | {_hostname(self.github_url)},
             catalog=DEFAULT_HOSTS.catalog | {_hostname(self.catalog_url)},
         )
+
+
+def age(text: str) -> timedelta:
+    """Return the age that a text tells.
+
+    Raises:
+        SettingError: it tells none.
+    """
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
 
 
 _ADDRESSES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -32,6 +32,9 @@ _BARE_HOST = re.compile(r"(?:[^/?#\s]*@)?[\w-]+(?:\.[\w-]+)+(?::\d+)?/", re.ASCI
 # ``git@`` is an account of the host, not a secret.
 _CREDENTIALS = re.compile(r"(^(?:[^/?#@:]*:/+)*/*)(?!git@[^@/?#]*(?:[/?#]|$))[^/?#]*@")
 _CATALOG_PATH = re.compile(r"/(?:packages/p|api/v4/packages)/([^/]+)/?$")
+
+_GRID_PATH = re.compile(r"/(?:grids/g|api/v4/grids)/([A-Za-z0-9_-]{1,200})/?$")
+_CATEGORY_PATH = re.compile(r"/(?:api/v4/)?categories/([A-Za-z0-9_-]{1,200})/?$")
 
 _SCHEMES = frozenset({"https", "http", "git", "ssh", "git+https", "git+http", "git+ssh", "git+git"})
 
@@ -141,10 +144,26 @@ class RepositoryTarget:
         return f"repository:{self.repository.key}"
 
 
+@dataclass(frozen=True, slots=True)
+class CollectionTarget:
+    """Several packages: those of a grid, of a category, or of the whole catalog."""
+
+    text: str
+    kind: Literal["grid", "category", "catalog"]
+    key: str = ""
+    """Slug or number of the grid or category."""
+    warnings: tuple[str, ...] = ()
+
+
 Target = PackageTarget | CatalogTarget | RepositoryTarget
+"""One package."""
+Named = Target | CollectionTarget
+"""What a text can name."""
+
+WHOLE_CATALOG = CollectionTarget("the whole catalog", "catalog")
 
 
-def parse_target(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Target:
+def parse_target(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Named:
     """Return what a text names.
 
     A text in the slug's alphabet (``[a-z0-9_-]``) is a slug as it stands; any other name is one of
@@ -187,6 +206,11 @@ def parse_project(url: str) -> NormalizedName | None:
         return canonicalize_name(_project_in(split)) if _is_pypi(_host(split)) else None
     except (TargetError, ValueError):
         return None
+
+
+def package_of_slug(slug: str) -> PackageTarget:
+    """Return the target of a slug that a record has, in whatever case it is written."""
+    return _package(slug, slug)
 
 
 def slug_of(name: str) -> str:
@@ -233,16 +257,15 @@ def _split_url(text: str, hosts: Hosts) -> SplitResult | None:
     return split
 
 
-def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Target:
+def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Named:
     plain = _without_credentials(text)
     shown = re.split("[?#]", plain, maxsplit=1)[0]  # a query can hold a token
     if split.scheme.lower() not in _SCHEMES:
         raise TargetError(f"{_shown(shown)}: {split.scheme}:// is no scheme of a repository or package")
     warnings = () if plain == text else ("the credentials in the URL were dropped",)
     host = _host(split)
-    catalog = _CATALOG_PATH.search(split.path) if host in hosts.catalog else None
-    if catalog:
-        return _catalog_target(shown, unquote(catalog[1]), split.path, warnings)
+    if host in hosts.catalog and (target := _in_catalog(shown, split.path, warnings)):
+        return target
     if _is_pypi(host):
         return _package(shown, canonicalize_name(_project_in(split)), warnings)
     if host in hosts.code:
@@ -255,6 +278,16 @@ def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Target:
         f"{_shown(shown)}: {host or 'the empty host'} is no host that is read",
         "Give a URL of GitHub, PyPI or Django Packages",
     )
+
+
+def _in_catalog(shown: str, path: str, warnings: tuple[str, ...]) -> Named | None:
+    if match := _GRID_PATH.search(path):
+        return CollectionTarget(shown, "grid", match[1], warnings)
+    if match := _CATEGORY_PATH.search(path):
+        return CollectionTarget(shown, "category", match[1], warnings)
+    if match := _CATALOG_PATH.search(path):
+        return _catalog_target(shown, unquote(match[1]), path, warnings)
+    return None
 
 
 def _catalog_target(shown: str, key: str, path: str, warnings: tuple[str, ...]) -> Target:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pkgharvest.errors import ENDINGS, PkgharvestError
-from pkgharvest.net.message import Answer, Fetch, Request
+from pkgharvest.errors import ENDINGS, PkgharvestError, StoppedError
+from pkgharvest.net.message import Answer, Cost, Fetch, Request
 
 T = TypeVar("T")
 
@@ -18,15 +21,49 @@ class Ending:
         """Begin with a run that goes on; a replay goes on to its end, with what was answered before."""
         self._replaying = replaying
         self._error: PkgharvestError | None = None
+        self._stopped: StoppedError | None = None
+        self._waiting: set[asyncio.Task[Any]] = set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody stopped the run."""
+        return self._stopped is not None
 
     def note(self, error: PkgharvestError) -> None:
-        """End the run."""
+        """End the run: what is under way is finished."""
         self._error = self._error or error
+
+    def stop(self, error: StoppedError) -> None:
+        """End the run now: what is under way is given up, and raises the error where it waits."""
+        if self._stopped is None:
+            self._stopped = error
+            for task in self._waiting:
+                task.cancel()
 
     def check(self) -> None:
         """Raise what ended the run."""
+        if self._stopped is not None:
+            raise self._stopped
         if self._error is not None and not self._replaying:
             raise self._error
+
+    async def until(self, step: Awaitable[T]) -> T:
+        """Return what a step gives, unless the run is stopped meanwhile.
+
+        Raises:
+            StoppedError: it was.
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  coroutines run in tasks
+        self._waiting.add(task)
+        try:
+            return await step
+        except asyncio.CancelledError:
+            if self._stopped is None or task.uncancel():  # somebody else cancelled it
+                raise
+            raise self._stopped from None
+        finally:
+            self._waiting.discard(task)
 
 
 class Visit:
@@ -38,6 +75,8 @@ class Visit:
         self._ending = ending
         self._answers: dict[tuple[str, bytes], Answer[Any]] = {}
         self._latest: datetime | None = None
+        self.cost = Cost()
+        """What was asked so far."""
 
     async def __call__(self, request: Request[T]) -> T:
         """Return the judged answer.
@@ -62,7 +101,7 @@ class Visit:
         """
         self._ending.check()
         try:
-            return await self._fetch(request)
+            return await self._ending.until(self._fetch(replace(request, cost=self.cost)))
         except ENDINGS as error:
             self._ending.note(error)
             raise

@@ -109,7 +109,7 @@ class Fetcher:
             raise
         self._memory.keep(asked, response)
         if response.origin is Origin.NETWORK:
-            gate.charge(request.resource, request.points(value) - 1)
+            gate.charge(request, request.points(value) - 1)
         gate.praise()
         return Answer(value, response.received)
 
@@ -134,7 +134,7 @@ class Fetcher:
             try:
                 response = await self._exchange(request)
             except UpstreamError:
-                gate.count(request.resource)
+                gate.count(request)
                 raise
             finally:
                 effort.seconds += self._clock.monotonic() - started

@@ -67,6 +67,16 @@ class Response:
         return http_date(self.headers.get("date", "")) or self.received
 
 
+@dataclass(slots=True)
+class Cost:
+    """What was asked of a service, and what that cost of its rate limit."""
+
+    sent: int = 0
+    """Requests that went out, answered or not."""
+    charged: int = 0
+    """Points that they cost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request(Generic[T]):
     """What to ask, and the function that judges the answer.
@@ -87,6 +97,8 @@ class Request(Generic[T]):
     """The part of the service whose limits it counts on, as the service calls it."""
     points: Callable[[T], int] = field(default=lambda _: 1, compare=False)
     """What an answer costs of the limit."""
+    cost: Cost | None = field(default=None, compare=False)
+    """What is sent for this request is counted here too."""
     is_stored: bool = True
     """Whether the answer is kept for later runs."""
     believes_age: bool = False

@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 
 from pkgharvest.errors import RateLimitedError, UpstreamError
 from pkgharvest.net.clock import Clock
-from pkgharvest.net.message import Origin, Request, Response
+from pkgharvest.net.message import Cost, Origin, Request, Response
 
 T = TypeVar("T")
 
@@ -47,16 +47,6 @@ class Rules:
     """Requests a minute, by resource; as many as can be where it is not named."""
     advice: str = ""
     """What helps against its rate limit."""
-
-
-@dataclass(slots=True)
-class Cost:
-    """What a run asked of a resource."""
-
-    sent: int = 0
-    """Requests that went out."""
-    charged: int = 0
-    """Points that they cost of the rate limit."""
 
 
 class Patience:
@@ -131,24 +121,26 @@ class Gate:
         """Count a request, and read from its answer what is left of the rate limit."""
         if response.origin is Origin.STORE:
             return
-        self.count(request.resource)
+        self.count(request)
         # A 304 is free where a token was sent:
         # https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
         if response.origin is Origin.NETWORK or request.token is None:
-            self.charge(request.resource, 1)
+            self.charge(request, 1)
         quota = quota_in(response.headers)
         if quota is not None:
             self.quotas[request.resource] = quota
             wait = (quota.reset - response.server_time).total_seconds() + 1
             self._renewed[request.resource] = self._clock.monotonic() + wait
 
-    def count(self, resource: str) -> None:
+    def count(self, request: Request[T]) -> None:
         """Count a request that went out, answered or not."""
-        self.costs.setdefault(resource, Cost()).sent += 1
+        for cost in self._costs_of(request):
+            cost.sent += 1
 
-    def charge(self, resource: str, points: int) -> None:
+    def charge(self, request: Request[T], points: int) -> None:
         """Take note of what an answer cost of the rate limit."""
-        self.costs.setdefault(resource, Cost()).charged += points
+        for cost in self._costs_of(request):
+            cost.charged += points
 
     def praise(self) -> None:
         """Take note that an answer was no refusal."""
@@ -182,6 +174,10 @@ class Gate:
         """Let nobody pass for the rest of the run; raise the error that everybody meets from now on."""
         self._shut = self._shut or error
         raise self._shut
+
+    def _costs_of(self, request: Request[T]) -> list[Cost]:
+        own = self.costs.setdefault(request.resource, Cost())
+        return [own] if request.cost is None else [own, request.cost]
 
     async def _wait_in_place(self, resource: str) -> None:
         """Return when the request may go; whoever cannot go any more leaves the place to others."""

@@ -5,14 +5,61 @@ https://djangopackages.org/api/v4/ and the page "API" of its documentation.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
+import msgspec
+
+from pkgharvest.errors import MalformedError
 from pkgharvest.net.message import Request, Response
-from pkgharvest.record import Record
+from pkgharvest.record import Record, RecordError, decode_record
 from pkgharvest.sources import answers
 
+T = TypeVar("T")
+
 NAME = "Django Packages"
+PAGE = 100
+"""Entries of a list page: fewer requests than the API's own 20, which volunteers answer."""
+
+_NUMBER = re.compile(r"/(\d{1,18})/(?:$|\?)", re.ASCII)
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """A table that compares packages."""
+
+    title: str
+    packages: list[str]
+    """Addresses of the packages in the API."""
+
+
+class Category(msgspec.Struct, frozen=True):
+    """A kind of packages."""
+
+    id: int
+    slug: str
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of the list of packages; they are decoded one by one, as one may be odd."""
+
+    results: list[msgspec.Raw]
+
+    def records(self) -> Iterator[Record | MalformedError]:
+        """Yield the record of each package, or what is wrong with it."""
+        for entry in self.results:
+            try:
+                yield decode_record(bytes(entry))
+            except RecordError as error:
+                yield MalformedError(f"a package in the catalog's list is no record: {error}")
+
+
+class Categories(msgspec.Struct, frozen=True):
+    """A page of the list of categories."""
+
+    results: list[Category]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +71,32 @@ class Catalog:
 
     def package(self, key: str) -> Request[Record]:
         """Ask for the record of a slug, or of a number: the API takes a key of digits alone as a number."""
+        return self._request(f"packages/{key}/", Record, f"the package {key!r}")
 
-        def judge(response: Response) -> Record:
+    def packages(self, offset: int) -> Request[Page]:
+        """Ask for a page of all packages, newest first."""
+        return self._request(f"packages/?limit={PAGE}&offset={offset}", Page, "the list of packages")
+
+    def grid(self, key: str) -> Request[Grid]:
+        """Ask for a grid by slug or number."""
+        return self._request(f"grids/{key}/", Grid, f"the grid {key!r}")
+
+    def categories(self, offset: int) -> Request[Categories]:
+        """Ask for a page of all categories: the API does not find one by its slug."""
+        return self._request(
+            f"categories/?limit={PAGE}&offset={offset}", Categories, "the list of categories"
+        )
+
+    def _request(self, path: str, kind: type[T], what: str) -> Request[T]:
+        def judge(response: Response) -> T:
             if response.status == HTTPStatus.OK:
-                return answers.decode(response, Record)
-            raise answers.failure(response, f"the package {key!r}")
+                return answers.decode(response, kind)
+            raise answers.failure(response, what)
 
-        headers = {"accept": "application/json"}
-        return Request(NAME, f"{self.base_url}/api/v4/packages/{key}/", judge, headers)
+        return Request(NAME, f"{self.base_url}/api/v4/{path}", judge, {"accept": "application/json"})
+
+
+def number_in(url: str) -> int | None:
+    """Return the number at the end of one of the API's addresses, None if it has none."""
+    match = _NUMBER.search(url)
+    return int(match[1]) if match else None

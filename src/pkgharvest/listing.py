@@ -1,0 +1,122 @@
+"""The packages of a grid, of a category, of the whole catalog: what one target stands for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import count
+
+from pkgharvest.bases import Bases
+from pkgharvest.errors import ENDINGS, MalformedError, NotFoundError, PkgharvestError, printable
+from pkgharvest.record import Record
+from pkgharvest.results import Failure
+from pkgharvest.sources.catalog import PAGE, Catalog, number_in
+from pkgharvest.targets import CatalogTarget, CollectionTarget, PackageTarget, package_of_slug
+from pkgharvest.visit import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A package with the record that the catalog has just shown."""
+
+    target: PackageTarget
+    record: Record
+
+    @property
+    def text(self) -> str:
+        """The slug."""
+        return self.target.text
+
+    @property
+    def slug(self) -> str:
+        """The slug."""
+        return self.target.slug
+
+    @property
+    def key(self) -> str:
+        """What is equal for two targets that name one package."""
+        return self.target.key
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The rules by which a collection leads to its packages."""
+
+    catalog: Catalog
+    bases: Bases
+
+    async def packages(
+        self, target: CollectionTarget, ask: Visit
+    ) -> AsyncGenerator[Listed | CatalogTarget | Failure]:
+        """Yield the packages of a collection, in the catalog's order.
+
+        They come with the catalog's records, as its lists hold them; those packages of a grid that
+        have an earlier record come without, and are not asked for.
+
+        Raises:
+            PkgharvestError: the catalog did not answer.
+        """
+        match target.kind:
+            case "grid":
+                packages = self._of_grid(target.key, ask)
+            case "category":
+                packages = self._of_category(target.key, ask)
+            case "catalog":
+                packages = self._of_all(ask)
+        async with aclosing(packages):
+            async for package in packages:
+                yield package
+
+    async def _of_grid(self, key: str, ask: Visit) -> AsyncGenerator[Listed | CatalogTarget | Failure]:
+        grid = await ask(self.catalog.grid(key))
+        for url in grid.packages:
+            number = number_in(url)
+            if number is None:
+                yield Failure(printable(url), None, MalformedError("the grid names what is no package"))
+            else:
+                yield await self._numbered(CatalogTarget(f"package {number}", number), ask)
+
+    async def _numbered(self, target: CatalogTarget, ask: Visit) -> Listed | CatalogTarget | Failure:
+        try:
+            if self.bases.of(target) is not None:
+                return target
+            return _listed(await ask(self.catalog.package(str(target.number))))
+        except ENDINGS:
+            raise
+        except PkgharvestError as error:
+            return Failure(target.text, None, error)
+
+    async def _of_category(self, key: str, ask: Visit) -> AsyncGenerator[Listed | Failure]:
+        number = int(key) if key.isdigit() else await self._number_of_category(key, ask)
+        async for package in self._of_all(ask):
+            if isinstance(package, Failure) or number_in(package.record.category or "") == number:
+                yield package
+
+    async def _number_of_category(self, slug: str, ask: Visit) -> int:
+        for offset in count(0, PAGE):
+            page = await ask(self.catalog.categories(offset))
+            for category in page.results:
+                if category.slug == slug:
+                    return category.id
+            if len(page.results) < PAGE:
+                break
+        raise NotFoundError(f"the catalog has no category {slug!r}", "Check the name")
+
+    async def _of_all(self, ask: Visit) -> AsyncGenerator[Listed | Failure]:
+        """Yield all packages; one that moves to the next page, as another is added meanwhile, only once."""
+        seen: set[int | None] = set()
+        for offset in count(0, PAGE):
+            page = await ask(self.catalog.packages(offset))
+            for record in page.records():
+                if not isinstance(record, Record):
+                    yield Failure(f"packages from {offset} on", None, record)
+                elif record.id is None or record.id not in seen:
+                    seen.add(record.id)
+                    yield _listed(record)
+            if len(page.results) < PAGE:
+                return
+
+
+def _listed(record: Record) -> Listed:
+    return Listed(package_of_slug(record.slug), record)
