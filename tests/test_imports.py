@@ -30,7 +30,7 @@ ROOMS = [
     ["sources.catalog", "sources.github", "sources.pypi"],
     ["sources.answers", "net.client", "net.fetch", "net.recording", "net.cache"],
     ["record", "net.retry", "net.quota", "net.encoding", "files", "order"],
-    ["net.message", "weeks"],
+    ["net.message", "weeks", "requirements", "earlier"],
     ["targets", "net.clock", "signals"],
     ["errors", "version", "durations"],
 ]
@@ -52,7 +52,7 @@ HOMES = {
         "sources.graphql",
         "sources.pypi",
     },
-    "packaging": {"resolve", "sources.pypi", "targets"},
+    "packaging": {"requirements", "resolve", "sources.pypi", "targets"},
     "platformdirs": {"settings"},
     "rich": {"console"},
     "tenacity": {"net.retry"},

@@ -24,10 +24,14 @@ def names(found: list[Target | Failure]) -> list[str]:
     return [item.target if isinstance(item, Failure) else item.text for item in found]
 
 
+def places(found: list[Target | Failure]) -> list[str]:
+    return [item.place if isinstance(item, Failure) else item.text for item in found]
+
+
 def read(
-    *lists: str, stdin: BinaryIO | None = None, hosts: Hosts = DEFAULT_HOSTS
+    *lists: str, stdin: BinaryIO | None = None, hosts: Hosts = DEFAULT_HOSTS, failed: bool = False
 ) -> AsyncGenerator[Target | Failure]:
-    return targets_in(lists, stdin, hosts)
+    return targets_in(lists, stdin, hosts, failed=failed)
 
 
 async def all_of(*lists: str, **options: Any) -> list[Target | Failure]:
@@ -115,11 +119,12 @@ async def test_targets_are_of_all_kinds_and_told_by_the_hosts() -> None:
 async def test_a_bad_line_is_a_failure_that_tells_where_and_the_next_is_read(stream: Any) -> None:
     data = b"# head\n\ndjango\nno name!\nflask\n\xff\xfe\nhttps://gitlab.com/a/b\nrequests"
     found = await all_of("-", stdin=stream(data))
-    assert names(found) == ["django", "-:4", "flask", "-:6", "-:7", "requests"]
+    assert places(found) == ["django", "-:4", "flask", "-:6", "-:7", "requests"]
     failures = [item for item in found if isinstance(item, Failure)]
     assert [(item.reason, item.retryable, item.slug) for item in failures] == [
         ("bad-target", False, None)
     ] * 3
+    assert [item.target for item in failures] == ["no name!", "\ufffd\ufffd", "https://gitlab.com/a/b"]
     assert "no name!" in failures[0].error.message
 
 
@@ -127,18 +132,19 @@ async def test_each_list_has_its_own_lines_and_they_come_in_order(tmp_path: Path
     one = written(tmp_path, b"django\n!\n", "one.txt")
     two = written(tmp_path, b"!\nflask\n", "two.txt")
     found = await all_of(two, "-", one, stdin=io.BytesIO(b"\n!\nrequests\n"))
-    assert names(found) == [f"{two}:1", "flask", "-:2", "requests", "django", f"{one}:2"]
+    assert places(found) == [f"{two}:1", "flask", "-:2", "requests", "django", f"{one}:2"]
 
 
 async def test_the_failure_of_a_line_shows_no_password() -> None:
     (failure,) = await all_of("-", stdin=io.BytesIO(b"https://ann:hunter2@gitlab.com/a/b"))
     assert isinstance(failure, Failure)
-    assert "hunter2" not in f"{failure.target} {failure.error}"
+    assert (failure.target, failure.place) == ("https://...@gitlab.com/a/b", "-:1")
+    assert "hunter2" not in repr(failure) + str(failure.error)
 
 
 async def test_a_long_line_is_as_bad_as_any() -> None:
     found = await all_of("-", stdin=io.BytesIO(b"x" * 200_000 + b"\ndjango\n"))
-    assert names(found) == ["-:1", "django"]
+    assert places(found) == ["-:1", "django"]
 
 
 async def test_a_long_line_of_a_pipe_is_as_bad_as_any() -> None:
@@ -154,7 +160,7 @@ async def test_a_long_line_of_a_pipe_is_as_bad_as_any() -> None:
                 await asyncio.sleep(0)
         os.close(sink)
         async with asyncio.timeout(5):
-            assert names([await first, await anext(targets)]) == ["-:1", "django"]
+            assert places([await first, await anext(targets)]) == ["-:1", "django"]
 
 
 async def test_a_line_without_end_is_not_kept_in_memory() -> None:

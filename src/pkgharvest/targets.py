@@ -21,6 +21,7 @@ LONGEST_NUMBER = 18
 """Digits of a catalog number: what a 64-bit column holds."""
 
 _SLUG = re.compile(r"[a-z0-9_-]*[a-z0-9][a-z0-9_-]*")
+_RECORDED_SLUG = re.compile(r"[A-Za-z0-9_-]*[A-Za-z0-9][A-Za-z0-9_-]*")
 # https://packaging.python.org/en/latest/specifications/name-normalization/
 _PROJECT = re.compile(r"[a-z0-9]|[a-z0-9][a-z0-9._-]*[a-z0-9]", re.IGNORECASE | re.ASCII)
 _OWNER = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}", re.IGNORECASE | re.ASCII)
@@ -31,6 +32,9 @@ _MIXED = re.compile(r"^((?:git\+)?ssh://[^/?#]*):(?!\d*(?:/|$))")
 _BARE_HOST = re.compile(r"(?:[^/?#\s]*@)?[\w-]+(?:\.[\w-]+)+(?::\d+)?/", re.ASCII)
 # ``git@`` is an account of the host, not a secret.
 _CREDENTIALS = re.compile(r"(^(?:[^/?#@:]*:/+)*/*)(?!git@[^@/?#]*(?:[/?#]|$))[^/?#]*@")
+# https://pip.pypa.io/en/stable/reference/requirements-file-format/#using-environment-variables
+_VARIABLE = re.compile(r"\$\{[^}]*\}?")
+_QUERY = re.compile(r"\?[^\s#]*")
 _CATALOG_PATH = re.compile(r"/(?:packages/p|api/v4/packages)/([^/]+)/?$")
 
 _GRID_PATH = re.compile(r"/(?:grids/g|api/v4/grids)/([A-Za-z0-9_-]{1,200})/?$")
@@ -163,6 +167,17 @@ Named = Target | CollectionTarget
 WHOLE_CATALOG = CollectionTarget("the whole catalog", "catalog")
 
 
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """A text in a list that names nothing which can be read."""
+
+    line: int
+    """Number of the line, from 1."""
+    text: str
+    """What is written there, as `redacted` leaves it."""
+    error: TargetError
+
+
 def parse_target(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Named:
     """Return what a text names.
 
@@ -180,6 +195,30 @@ def parse_target(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Named:
         raise TargetError(f"{_shown(stripped)} holds characters that no name has")
     split = _split_url(stripped, hosts)
     return _parse_name(stripped) if split is None else _parse_url(stripped, split, hosts)
+
+
+def package_of(slug: str) -> PackageTarget:
+    """Return the package whose slug is exactly this one, as a record has it, capitals included.
+
+    Raises:
+        TargetError: it is no slug.
+    """
+    if len(slug) > LONGEST_NAME or not _RECORDED_SLUG.fullmatch(slug):
+        raise TargetError(f"{_shown(slug)} is no slug")
+    return _package(slug, slug)
+
+
+def redacted(text: str) -> str:
+    """Return a text fit for a message: printable, shortened, no credentials, queries or ``${VARIABLES}``."""
+    text = _VARIABLE.sub("...", text)
+    if "://" in text:
+        text = _QUERY.sub("", text)
+    if "@" in text and not re.match(r"(?:\w+://)?git@[^@]*$", text):
+        # What stands before an @ may be a password, however the rest of the text is meant.
+        scheme = re.match(r"[\w+]+:/+", text)
+        text = (scheme[0] if scheme else "") + "...@" + text.rpartition("@")[2]
+    escaped = text if text.isprintable() else text.encode("unicode_escape").decode()
+    return escaped if len(escaped) <= LONGEST_SHOWN else escaped[: LONGEST_SHOWN - 3] + "..."
 
 
 def parse_repository(url: str, hosts: Hosts = DEFAULT_HOSTS) -> Repository | None:
@@ -252,7 +291,7 @@ def _split_url(text: str, hosts: Hosts) -> SplitResult | None:
         _ = split.port  # reading it checks it
     except ValueError as error:
         # Some of the errors quote the credentials.
-        why = f": {error}" if "@" not in str(error) else ""
+        why = f": {error}" if not re.search(r"@|\$\{", str(error)) else ""
         raise TargetError(f"{_shown(text)} is no URL{why}") from None
     return split
 
@@ -275,7 +314,7 @@ def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Named:
     if host in OTHER_FORGES:
         raise TargetError(f"{_shown(shown)}: repositories on {host} are not read yet, only those on GitHub")
     raise TargetError(
-        f"{_shown(shown)}: {host or 'the empty host'} is no host that is read",
+        f"{_shown(shown)}: {redacted(host) or 'the empty host'} is no host that is read",
         "Give a URL of GitHub, PyPI or Django Packages",
     )
 
@@ -358,15 +397,10 @@ def _is_known(host: str, hosts: Hosts) -> bool:
 
 
 def _without_credentials(text: str) -> str:
-    """Return a URL without its user and password."""
-    return _CREDENTIALS.sub(r"\1", text, count=1)
+    """Return a URL without its user and password, and without the names of variables that may hold them."""
+    return _VARIABLE.sub("...", _CREDENTIALS.sub(r"\1", text, count=1))
 
 
 def _shown(text: str) -> str:
-    """Return a text between quotation marks, fit for a message: escaped, shortened, without secrets."""
-    if "@" in text and not re.match(r"(?:\w+://)?git@[^@]*$", text):
-        # What stands before an @ may be a password, however the rest of the text is meant.
-        scheme = re.match(r"[\w+]+:/+", text)
-        text = (scheme[0] if scheme else "") + "...@" + text.rpartition("@")[2]
-    escaped = text if text.isprintable() else text.encode("unicode_escape").decode()
-    return f"'{escaped if len(escaped) <= LONGEST_SHOWN else escaped[: LONGEST_SHOWN - 3] + '...'}'"
+    """Return a text between quotation marks, as `redacted` leaves it."""
+    return f"'{redacted(text)}'"
