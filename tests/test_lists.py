@@ -5,17 +5,28 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import tracemalloc
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from pkgharvest.errors import SettingError
 from pkgharvest.lists import check, targets_in
 from pkgharvest.results import Failure
-from pkgharvest.targets import DEFAULT_HOSTS, CatalogTarget, Hosts, PackageTarget, RepositoryTarget, Target
+from pkgharvest.targets import (
+    DEFAULT_HOSTS,
+    CatalogTarget,
+    Hosts,
+    PackageTarget,
+    RepositoryTarget,
+    Target,
+    package_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -314,3 +325,274 @@ def os_write(stream: BinaryIO, data: bytes) -> int:
         return os.write(stream.fileno(), data)
     except BlockingIOError:
         return 0
+
+
+REPORT = b'{"target": "x", "status": "ok"}\n{"target": "y", "status": "failed"}\n{"run": {}}\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("text", ["# größer\r\ndjango\r\nflask", '\n{"slug": "django"}\n{"slug": "flask"}\n'])
+@pytest.mark.parametrize("stream", [io.BytesIO, piped])
+async def test_a_list_may_begin_with_a_byte_order_mark(encoding: str, text: str, stream: Any) -> None:
+    mark = "" if encoding in ("utf-16", "utf-8-sig") else "\ufeff"
+    found = await all_of("-", stdin=stream((mark + text).encode(encoding)))
+    assert found == [package_of("django"), package_of("flask")]
+
+
+class Trickle(io.BytesIO):
+    """A stream that gives a byte at a time."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(1, -1 if size is None else size))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig"])
+async def test_characters_and_marks_that_come_in_pieces_are_put_together(encoding: str) -> None:
+    found = await all_of("-", stdin=Trickle("django\r\ngrößer\nflask".encode(encoding)))
+    assert names(found) == ["django", "größer", "flask"]
+    assert places(found) == ["django", "-:2", "flask"]
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\xfe", b"\xef\xbb", b"\xff\xfe", b"\xfe\xffx"])
+@pytest.mark.parametrize("stream", [io.BytesIO, Trickle, piped])
+async def test_half_a_mark_or_character_does_no_harm(data: bytes, stream: Any) -> None:
+    assert all(isinstance(item, Failure) for item in await all_of("-", stdin=stream(data)))
+
+
+async def test_a_requirements_file_is_a_list(tmp_path: Path) -> None:
+    data = (
+        b"-i https://x\nDjango>=4 \\\n  --hash=sha256:abc\n./x\ny @ git+https://github.com/ann/y@v1 \n-e .\n"
+    )
+    found = await all_of(path := written(tmp_path, data, "requirements.txt"))
+    assert places(found) == ["Django", f"{path}:4", "git+https://github.com/ann/y@v1"]
+    assert [type(item) for item in found] == [PackageTarget, Failure, RepositoryTarget]
+
+
+async def test_includes_are_read_in_place_relative_to_the_list_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    top = written(tmp_path, b"a\n-r sub/one.txt\nz\n", "top.txt")
+    written(tmp_path / "sub", b"b\n-rtwo.txt\n--requirement ../three.txt\n!\n", "one.txt")
+    written(tmp_path / "sub", b"c", "two.txt")
+    written(tmp_path, b"\n!\n", "three.txt")
+    found = await all_of(top)
+    folder = tmp_path / "sub"
+    assert places(found) == ["a", "b", "c", f"{folder}/../three.txt:2", f"{folder}/one.txt:4", "z"]
+
+
+async def test_includes_of_the_standard_input_are_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, b"b\n!\n", "-")
+    written(tmp_path, b"c\n!\n", "one.txt")
+    found = await all_of("-", stdin=io.BytesIO(b"a\n-r -\n-r one.txt\n"))
+    assert places(found) == ["a", "b", "-:2", "c", "one.txt:2"]
+
+
+async def test_a_file_is_read_once_however_it_is_included(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, b"a\n-r top.txt\n-r ./top.txt\n-r one.txt\n-r one.txt\n-r link.txt\n", "top.txt")
+    written(tmp_path, b"b\n-r top.txt\n-r one.txt\n-r two.txt", "one.txt")
+    written(tmp_path, b"-r one.txt\nc\n", "two.txt")
+    (tmp_path / "link.txt").symlink_to("top.txt")
+    assert places(await all_of("top.txt")) == ["a", "b", "c"]
+    assert places(await all_of("-", stdin=opened(tmp_path, b"-r list.txt\n-r top.txt\n"))) == ["a", "b", "c"]
+    assert places(await all_of("top.txt", "two.txt")) == ["a", "b", "c", "b", "a", "c"]
+
+
+async def test_includes_end_somewhere(tmp_path: Path) -> None:
+    for number in range(60):
+        written(tmp_path, f"x{number}\n-r {number + 1}.txt\n".encode(), f"{number}.txt")
+    *targets, failure = await all_of(str(tmp_path / "0.txt"))
+    assert len(targets) == 51
+    assert isinstance(failure, Failure)
+    assert (failure.target, failure.place) == ("51.txt", f"{tmp_path / '50.txt'}:2")
+    assert failure.error.message == "lists include one another more than 50 deep"
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("missing.txt", "missing.txt cannot be read: No such file"),
+        (".", "cannot be read: Is a directory"),
+        ("a\0b", "cannot be read: embedded null byte"),
+        ("broken.toml", r"broken.toml:1: no TOML"),
+        ("broken.json", r"broken.json:2: no JSON"),
+        ("https://ann:hunter2@host/x.txt", "a list at a URL is not read"),
+    ],
+)
+async def test_an_include_that_cannot_be_read_is_a_failure_where_it_is_named(
+    path: str, problem: str, tmp_path: Path
+) -> None:
+    written(tmp_path, b"[", "broken.toml")
+    written(tmp_path, b"\n{", "broken.json")
+    top = written(tmp_path, f"a\n-r {path}\nz\n".encode(), "top.txt")
+    first, failure, last = await all_of(top)
+    assert places([first, last]) == ["a", "z"]
+    assert isinstance(failure, Failure)
+    assert failure.place == f"{top}:2"
+    assert failure.slug is None
+    assert problem in failure.error.message
+    assert "hunter2" not in f"{failure.target} {failure.error}"
+
+
+async def test_an_include_may_be_a_list_of_any_kind(tmp_path: Path) -> None:
+    written(tmp_path, b'[project]\ndependencies = ["b"]', "pyproject.toml")
+    written(tmp_path, b'[{"slug": "c"}]', "records.json")
+    top = written(tmp_path, b"-r pyproject.toml\n-r records.json\n")
+    assert places(await all_of(top)) == ["b", "c"]
+
+
+async def test_tables_and_records_are_lists(tmp_path: Path) -> None:
+    lists = [
+        written(tmp_path, b"\xef\xbb\xbf[project]\r\ndependencies = ['a>1', '!']\r\n", "pyproject.toml"),
+        written(tmp_path, b"[[packages]]\nname = 'b'\n", "pylock.x.toml"),
+        written(tmp_path, b"[dependency-groups]\nx = ['c']\n", "OTHER.TOML"),
+        written(tmp_path, b'{"slug": "Dd"}\n{}\n', "records.jsonl"),
+        written(tmp_path, REPORT, "report"),
+        written(tmp_path, b"", "empty.toml"),
+        written(tmp_path, b"", "empty.json"),
+    ]
+    check(lists, None)
+    assert places(await all_of(*lists)) == ["a", f"{lists[0]}:2", "b", "c", "Dd", f"{lists[3]}:2", "x", "y"]
+    first = (await all_of(lists[3]))[0]
+    assert isinstance(first, PackageTarget)
+    assert first.slug == "Dd"
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO, piped])
+async def test_the_standard_input_may_be_records_on_one_long_line(stream: Any) -> None:
+    assert places(await all_of("-", stdin=stream(b' \n  [{"slug": "x"}]'))) == ["x"]
+    data = b'[{"slug": "x", "y": "' + b"z" * 2**21 + b'"}]'
+    assert places(await all_of("-", stdin=io.BytesIO(data))) == ["x"]
+
+
+async def test_only_what_failed_is_taken_of_reports(tmp_path: Path) -> None:
+    report = written(tmp_path, REPORT, "report.jsonl")
+    empty = written(tmp_path, b"\n", "empty")
+    check([report, empty, "-"], io.BytesIO(REPORT), failed=True)
+    found = await all_of(report, empty, "-", stdin=io.BytesIO(REPORT), failed=True)
+    assert places(found) == ["y", "y"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("list.txt", b"\n# x\n"),
+        ("list.txt", b"django\n"),
+        ("x.toml", b""),
+        ("x.json", b'{"slug": "x"}'),
+        ("x.json", b'[\n{"slug": "x"}]'),
+    ],
+)
+async def test_what_failed_cannot_be_taken_of_other_lists(name: str, data: bytes, tmp_path: Path) -> None:
+    path = written(tmp_path, data, name)
+    with pytest.raises(SettingError, match=f"^{path} is no report, so --failed has nothing to choose from$"):
+        check([path], None, failed=True)
+    with pytest.raises(SettingError, match="is no report"):
+        await all_of(path, failed=True)
+    if not name.endswith(".toml"):
+        with pytest.raises(SettingError, match=r"^- is no report"):
+            await all_of("-", stdin=io.BytesIO(data), failed=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "line"),
+    [
+        ("pyproject.toml", b"\n[project", 2),
+        ("pylock.toml", b"[packages]", 1),
+        ("x.json", b'\n\n{"slug": "x",\n]', 4),
+        ("x", b'{"slug" "x"}', 1),
+    ],
+)
+def test_a_broken_file_is_told_before_anything_is_asked(
+    name: str, data: bytes, line: int, tmp_path: Path
+) -> None:
+    path = written(tmp_path, data, name)
+    with pytest.raises(SettingError, match=f"^{path}:{line}: "):
+        check([path], None)
+
+
+def test_a_text_list_is_not_read_through_by_the_check(tmp_path: Path) -> None:
+    endless = b"x" * (2**20 + 1)  # told when it is read
+    check([written(tmp_path, b"django\n" * 20_000 + endless)], None)
+    with pytest.raises(SettingError, match="holds a line of more than 1,048,576 characters"):
+        check([written(tmp_path, endless)], None)
+
+
+async def test_a_named_pipe_is_not_opened_by_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    check([str(path)], None)
+    # A reader that does not block lets the writer open at once.
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writing = os.open(path, os.O_WRONLY)
+    async with aclosing(read(str(path))) as targets:
+        os.write(writing, b"django\nfl")
+        assert names([await anext(targets)]) == ["django"]
+        following = asyncio.ensure_future(anext(targets))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not following.done()
+        os.write(writing, b"ask\n")
+        assert names([await following]) == ["flask"]
+    os.close(reading)
+    os.close(writing)
+
+
+async def test_lines_of_a_report_in_a_pipe_are_taken_as_they_come(pipe: tuple[BinaryIO, BinaryIO]) -> None:
+    reading, writing = pipe
+    async with aclosing(read("-", stdin=reading)) as targets:
+        writing.write(REPORT[:40])
+        assert names([await anext(targets)]) == ["x"]
+
+
+async def test_a_long_list_is_not_held_in_memory(tmp_path: Path) -> None:
+    data = b"".join(b"package-%d>=1 --hash=sha256:%064d\n" % (number, number) for number in range(20_000))
+    path = written(tmp_path, data)
+    tracemalloc.start()
+    try:
+        count = 0
+        async for _ in read(path):
+            count += 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 20_000
+    assert peak < len(data) / 2
+
+
+class Torn(io.BytesIO):
+    """A stream that breaks off."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        del size
+        raise OSError(5, "Input/output error")
+
+
+async def test_a_list_that_breaks_off_cannot_be_read() -> None:
+    with pytest.raises(SettingError, match="the list - cannot be read: Input/output error"):
+        await all_of("-", stdin=Torn())
+
+
+@settings(deadline=None)
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | st.text().map(lambda text: ("\ufeff" + text).encode("utf-16-le", "replace"))
+)
+@example(b"-r /dev/null")
+@example(b"[")
+def test_any_bytes_are_targets_or_failures_or_refused(data: bytes) -> None:
+    try:
+        found = asyncio.run(all_of("-", stdin=io.BytesIO(data)))
+    except SettingError as error:
+        assert error.message.startswith("-:")  # noqa: PT017  broken JSON
+    else:
+        shown = [
+            f"{item.target}{item.place}{item.error}" if isinstance(item, Failure) else item.text
+            for item in found
+        ]
+        assert all(text.isprintable() for text in shown)

@@ -16,9 +16,11 @@ from pkgharvest.targets import (
     PackageTarget,
     Repository,
     RepositoryTarget,
+    package_of,
     parse_project,
     parse_repository,
     parse_target,
+    redacted,
     slug_of,
 )
 
@@ -461,3 +463,62 @@ def test_a_number_of_a_repository_is_no_owner_and_name() -> None:
 
 def test_a_query_is_not_told_on() -> None:
     assert f"{SECRET}" not in repr(parse_target(f"https://github.com/a/b?access_token={SECRET}"))
+
+
+@pytest.mark.parametrize(
+    ("slug", "project"),
+    [("x", "x"), ("Django_X", "django-x"), ("_x-", "x"), ("7", "7"), ("A" * 200, "a" * 200)],
+)
+def test_a_recorded_slug_is_kept_as_it_is(slug: str, project: str) -> None:
+    assert package_of(slug) == PackageTarget(slug, slug, canonicalize_name(project))
+
+
+@pytest.mark.parametrize(
+    "slug", ["", "-", "__", "a.b", "a b", "x\n", "é", "ſ", "https://github.com/a/b", "x" * 201]
+)
+def test_what_is_no_recorded_slug_is_refused(slug: str) -> None:
+    with pytest.raises(TargetError, match="is no slug"):
+        package_of(slug)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("django", "django"),
+        ("git@github.com:a/b", "git@github.com:a/b"),
+        ("https://ann:hunter2@host/x", "https://...@host/x"),
+        ("x @ git+https://hunter2@host/x", "...@host/x"),
+        ("https://host/x?token=hunter2#egg=x", "https://host/x#egg=x"),
+        ("https://host/x?token=hunter2 ; y", "https://host/x ; y"),
+        ("what?", "what?"),
+        ("https://${HUNTER}@host/${HUNTER}/x", "https://...@host/.../x"),
+        ("${HUNTER", "..."),
+        ("a\x1b[31m\u202e", "a\\x1b[31m\\u202e"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 77 + "..."),
+        ("", ""),
+    ],
+)
+def test_a_text_is_shown_on_one_line_without_secrets(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+@given(st.text() | st.lists(PIECES, max_size=12).map("".join))
+def test_any_text_is_shown_short_and_printable(text: str) -> None:
+    assert redacted(text).isprintable()
+    assert len(redacted(text)) <= 80
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://${HUNTER}@github.com/a/b",
+        "https://${USER}:${HUNTER}@github.com/a/b.git",
+        "git+https://x:${HUNTER}@github.com/a/b@v1",
+    ],
+)
+def test_variables_are_dropped_like_the_credentials_that_they_hold(text: str) -> None:
+    target = parse_target(text)
+    assert isinstance(target, RepositoryTarget)
+    assert (target.repository, target.warnings) == (Repository("a", "b"), (DROPPED,))
+    assert "HUNTER" not in repr(target)

@@ -97,11 +97,11 @@ class _Toml:
 
     def feed(self, number: int, line: str) -> Iterator[Target | Misread]:
         del number
-        self._lines.append(line)
+        self._lines.append(f"{line}\n")
         yield from ()
 
     def end(self) -> Iterator[Target | Misread]:
-        yield from targets_in_toml("\n".join(self._lines), self._name, self._hosts)
+        yield from targets_in_toml("".join(self._lines), self._name, self._hosts)
 
 
 @dataclass(slots=True)
@@ -185,18 +185,20 @@ class _List:
 
 
 async def _read(stream: BinaryIO, visit: _Visit) -> AsyncGenerator[Target | Failure]:
-    async with aclosing(_chunks(stream, visit.name)) as chunks:
+    """Yield the targets of a list, and close its stream."""
+    with stream:
         parts = _List(visit.name, visit.hosts, failed=visit.failed)
-        async for chunk in chunks:
-            for item in parts.feed(chunk):
-                if isinstance(item, Include):
-                    async with aclosing(_included(item, visit)) as included:
-                        async for found in included:
-                            yield found
-                elif isinstance(item, Misread):
-                    yield Failure(item.text, None, item.error, visit.place(item.line))
-                else:
-                    yield item
+        async with aclosing(_chunks(stream, visit.name)) as chunks:
+            async for chunk in chunks:
+                for item in parts.feed(chunk):
+                    if isinstance(item, Include):
+                        async with aclosing(_included(item, visit)) as included:
+                            async for found in included:
+                                yield found
+                    elif isinstance(item, Misread):
+                        yield Failure(item.text, None, item.error, visit.place(item.line))
+                    else:
+                        yield item
 
 
 async def _included(include: Include, visit: _Visit) -> AsyncGenerator[Target | Failure]:
@@ -270,7 +272,7 @@ def _begins_json(opening: str) -> bool:
 
 
 def _chunks(stream: BinaryIO, name: str) -> AsyncGenerator[bytes]:
-    """Return the chunks of a stream as they come, and an empty one at its end; the stream is closed then."""
+    """Return the chunks of a stream as they come, and an empty one at its end."""
     return _of_pipe(stream) if _is_slow(stream) else _of_file(stream, name)
 
 
@@ -284,9 +286,8 @@ def _is_slow(stream: BinaryIO) -> bool:
 
 
 async def _of_file(stream: BinaryIO, name: str) -> AsyncGenerator[bytes]:
-    with stream:
-        while chunk := _taken(stream, name):
-            yield chunk
+    while chunk := _taken(stream, name):
+        yield chunk
     yield b""
 
 

@@ -69,15 +69,16 @@ class RequirementLines:
         line = line.removesuffix("\r").removeprefix("\ufeff")
         if not self._parts:
             self._start = number
-        continues = line.endswith("\\") and not line.lstrip().startswith("#")
-        self._parts.append(line.removesuffix("\\") if continues else line)
+        is_comment = line.lstrip().startswith("#")
+        continues = line.endswith("\\") and not is_comment
+        self._parts.append(f" {line}" if is_comment else line.removesuffix("\\") if continues else line)
         self._size += len(line)
         if not continues or self._size > LONGEST_LINE:
             yield from self.end()
 
     def end(self) -> Iterator[Target | Misread | Include]:
         """Yield what the last line leaves, if it was to be continued."""
-        text = " ".join(self._parts).strip()
+        text = "".join(self._parts)
         self._parts.clear()
         self._size = 0
         text = _COMMENT.split(text, maxsplit=1)[0].strip()
