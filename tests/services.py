@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pkgharvest.net.message import Answer, Request, Response
+from pkgharvest.targets import DEFAULT_HOSTS, CollectionTarget, Hosts, Target, parse_target
 
 T = TypeVar("T")
 
@@ -16,6 +17,13 @@ NOW = datetime(2026, 3, 18, 15, 30, 0, 123456, tzinfo=UTC)
 GITHUB = "https://api.github.com"
 PYPI = "https://pypi.python.org"
 CATALOG = "https://djangopackages.org"
+
+
+def package(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Target:
+    """Return the one package that a text names."""
+    target = parse_target(text, hosts)
+    assert not isinstance(target, CollectionTarget)
+    return target
 
 
 @dataclass

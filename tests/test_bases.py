@@ -9,7 +9,8 @@ import pytest
 
 from pkgharvest.bases import HeldRecords
 from pkgharvest.record import Record, decode_record
-from pkgharvest.targets import Hosts, parse_target
+from pkgharvest.targets import Hosts
+from services import package
 
 HOSTS = Hosts(code=frozenset({"github.com", "api.github.com", "code.example"}))
 GOLDEN = decode_record((Path(__file__).parent / "golden" / "django-ltree.json").read_bytes())
@@ -68,14 +69,14 @@ BASES = HeldRecords([FULL, RENAMED, BARE, ELSEWHERE], HOSTS)
     ],
 )
 def test_a_target_finds_the_record_of_its_package(text: str, base: Record | None) -> None:
-    assert BASES.of(parse_target(text, HOSTS)) is base
+    assert BASES.of(package(text, HOSTS)) is base
 
 
 def test_the_slug_counts_before_the_name_on_pypi() -> None:
     by_project = record("other", pypi_url="http://pypi.python.org/pypi/django-x")
     by_slug = record("django-x", pypi_url="http://pypi.python.org/pypi/another")
     for records in ([by_project, by_slug], [by_slug, by_project]):
-        assert HeldRecords(records, HOSTS).of(parse_target("django-x")) is by_slug
+        assert HeldRecords(records, HOSTS).of(package("django-x")) is by_slug
 
 
 @pytest.mark.parametrize(
@@ -83,8 +84,8 @@ def test_the_slug_counts_before_the_name_on_pypi() -> None:
 )
 def test_of_two_records_of_a_package_the_later_one_counts(text: str) -> None:
     later = msgspec.structs.replace(FULL, title="later")
-    assert HeldRecords([FULL, RENAMED, later], HOSTS).of(parse_target(text)) is later
+    assert HeldRecords([FULL, RENAMED, later], HOSTS).of(package(text)) is later
 
 
 def test_no_records_are_a_base_of_nothing() -> None:
-    assert HeldRecords([], HOSTS).of(parse_target("django-x")) is None
+    assert HeldRecords([], HOSTS).of(package("django-x")) is None

@@ -29,8 +29,8 @@ from pkgharvest.errors import (
 from pkgharvest.net.cache import BELIEVED, FILE, Cached, Contents, Offline, Store
 from pkgharvest.net.clock import JumpingClock
 from pkgharvest.net.fetch import Fetcher
-from pkgharvest.net.message import Exchange, Memory, Origin, Request, Response, Token
-from pkgharvest.net.quota import Cost, Patience, Quota
+from pkgharvest.net.message import Cost, Exchange, Memory, Origin, Request, Response, Token
+from pkgharvest.net.quota import Patience, Quota
 from pkgharvest.net.retry import RetryPolicy
 from pkgharvest.results import Failure
 from pkgharvest.session import Session

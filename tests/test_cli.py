@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -324,7 +325,10 @@ def test_an_interrupt_is_exit_130_and_leaves_the_old_file(tmp_path: Path) -> Non
             running.send_signal(signal.SIGINT)
             told = running.stderr.read().decode()
             connection.close()
-    assert (running.returncode, told) == (130, "error: interrupted\n")
+    assert running.returncode == 130
+    assert re.sub(r"[\d.]+ s$", "N s", told) == (
+        "error: stopped by SIGINT\nnot asked any more: django-x\n0 records, 1 not asked in N s\n"
+    )
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.json", "old")]
 
 
@@ -362,11 +366,6 @@ def test_what_was_recorded_until_an_error_is_a_whole_archive(
     archive = tmp_path / "run.har"
     assert run("django-x", "--record", str(archive), "-o", "/dev/full").exit_code == 7
     assert len(json.loads(archive.read_bytes())["log"]["entries"]) == 4
-
-
-def test_an_output_that_looks_like_a_folder_is_none_of_a_file(tmp_path: Path) -> None:
-    result = run("django-x", "-o", f"{tmp_path}/new/")
-    assert (result.exit_code, list(tmp_path.iterdir())) == (7, [])
 
 
 def test_output_and_recording_in_one_file_are_refused(tmp_path: Path) -> None:
@@ -410,7 +409,7 @@ def test_targets_come_from_lists_too(services: respx.MockRouter, tmp_path: Path)
     result = run("--from", str(tmp_path / "list.txt"), "-f", "jsonl")
     assert (result.exit_code, len(result.stdout.splitlines())) == (3, 1)
     told = result.stderr.splitlines()
-    assert told[0].startswith(f"{tmp_path}/list.txt:4: error: '../x' is no name of a package")
+    assert told[0].startswith(f"{tmp_path}/list.txt:4: error: '../x' is a path on this machine")
     assert told[1].startswith("no-such: error: ")
 
 

@@ -20,8 +20,8 @@ from pkgharvest.errors import (
 )
 from pkgharvest.net.clock import JumpingClock
 from pkgharvest.net.fetch import Fetcher
-from pkgharvest.net.message import Answer, Origin, Request, Response, Token
-from pkgharvest.net.quota import Cost, Patience, Quota, Rules
+from pkgharvest.net.message import Answer, Cost, Origin, Request, Response, Token
+from pkgharvest.net.quota import Patience, Quota, Rules
 from pkgharvest.net.retry import RetryPolicy
 
 pytestmark = pytest.mark.anyio

@@ -37,6 +37,7 @@ from services import (
     catalog_record,
     commits,
     contributors,
+    package,
     project,
     replies,
     repository,
@@ -63,7 +64,7 @@ def harvester(
 
 
 async def one(harvester: Harvester, target: str) -> Harvested | Failure:
-    [result] = await harvester.batch([parse_target(target)], Ending())
+    [result] = await harvester.batch([package(target)], Ending())
     return result
 
 
@@ -106,7 +107,9 @@ EXPECTED = Record(
 async def test_a_slug_gives_the_whole_record() -> None:
     fetch = FakeFetch(replies())
     result = await one(harvester(fetch), "django-x")
-    assert result == Harvested("django-x", EXPECTED, 7, "source: Source", None, archived=False, warnings=())
+    assert result == Harvested(
+        "django-x", EXPECTED, 7, Lead("source", "Source"), None, archived=False, warnings=()
+    )
     assert fetch.asked == [
         f"{PYPI}/pypi/django-x/json",
         f"{GITHUB}/repos/ann/django-x",

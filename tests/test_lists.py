@@ -22,30 +22,30 @@ from pkgharvest.targets import (
     DEFAULT_HOSTS,
     CatalogTarget,
     Hosts,
+    Named,
     PackageTarget,
     RepositoryTarget,
-    Target,
     package_of,
 )
 
 pytestmark = pytest.mark.anyio
 
 
-def names(found: list[Target | Failure]) -> list[str]:
+def names(found: list[Named | Failure]) -> list[str]:
     return [item.target if isinstance(item, Failure) else item.text for item in found]
 
 
-def places(found: list[Target | Failure]) -> list[str]:
+def places(found: list[Named | Failure]) -> list[str]:
     return [item.place if isinstance(item, Failure) else item.text for item in found]
 
 
 def read(
     *lists: str, stdin: BinaryIO | None = None, hosts: Hosts = DEFAULT_HOSTS, failed: bool = False
-) -> AsyncGenerator[Target | Failure]:
+) -> AsyncGenerator[Named | Failure]:
     return targets_in(lists, stdin, hosts, failed=failed)
 
 
-async def all_of(*lists: str, **options: Any) -> list[Target | Failure]:
+async def all_of(*lists: str, **options: Any) -> list[Named | Failure]:
     return [target async for target in read(*lists, **options)]
 
 

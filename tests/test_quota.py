@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pkgharvest.errors import RateLimitedError, TokenRefusedError, UpstreamError
-from pkgharvest.net.message import Origin, Request, Response, Token
-from pkgharvest.net.quota import Cost, Gate, Patience, Quota, Rules, quota_in
+from pkgharvest.net.message import Cost, Origin, Request, Response, Token
+from pkgharvest.net.quota import Gate, Patience, Quota, Rules, quota_in
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,7 @@ def sent(gate: Gate, resource: str = "") -> int:
 
 async def passed_at(gate: Gate, clock: HandClock, resource: str = "") -> float:
     async with gate.passage(resource):
-        gate.count(resource)
+        gate.count(ask(resource))
         return clock.monotonic()
 
 
@@ -325,7 +325,7 @@ async def test_no_more_requests_are_under_way_than_allowed(at_once: int) -> None
     async def request() -> None:
         nonlocal under_way, most
         async with gate.passage():
-            gate.count("")
+            gate.count(ask(""))
             under_way += 1
             most = max(most, under_way)
             await asyncio.sleep(0)
@@ -425,10 +425,10 @@ async def test_a_request_costs_what_its_answer_tells(
 
 async def test_costs_are_added_up_by_resource() -> None:
     gate = gate_on(HandClock())
-    gate.count("core")
+    gate.count(ask("core"))
     gate.note(ask("core"), answer({}))
     gate.note(ask("graphql"), answer({}))
-    gate.charge("graphql", 6)
+    gate.charge(ask("graphql"), 6)
     assert gate.costs == {"core": Cost(sent=2, charged=1), "graphql": Cost(sent=1, charged=7)}
 
 

@@ -39,6 +39,7 @@ def test_without_an_environment_the_defaults_hold() -> None:
         "graphql_per_minute": 2000,
         "pypi_per_minute": 600,
         "refresh": False,
+        "max_age": None,
         "cache": True,
         "cache_folder": None,
         "offline": False,

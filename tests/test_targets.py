@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from pkgharvest.errors import TargetError
 from pkgharvest.targets import (
     CatalogTarget,
+    CollectionTarget,
     Hosts,
     PackageTarget,
     Repository,
@@ -216,7 +217,7 @@ BAD = [
     ("https://pypi.example/project/%2e%2e/", "'..' is no name of a project on PyPI"),
     ("https://pypi.example/project/" + "a" * 201, "is no name of a project on PyPI"),
     ("https://djangopackages.org/", "is no address of a package in the catalog"),
-    ("https://djangopackages.org/grids/g/x/", "is no address of a package in the catalog"),
+    ("https://djangopackages.org/grids/", "is no address of a package in the catalog"),
     ("https://djangopackages.org/packages/p/%2e%2e/", "'..' is no slug"),
     ("https://djangopackages.org/packages/p/a.b/", "'a.b' is no slug"),
     ("https://djangopackages.org/packages/p/a%00b/", "'a\\x00b' is no slug"),
@@ -438,7 +439,7 @@ def test_any_text_is_a_safe_target_or_a_printable_error(text: str) -> None:
         assert str(error).isprintable()  # noqa: PT017  most texts raise, and that is fine
     else:
         assert target.text.isprintable()
-        if not isinstance(target, CatalogTarget):
+        if not isinstance(target, CatalogTarget | CollectionTarget):
             assert re.fullmatch(r"[a-z0-9_-]+", target.slug, re.ASCII)
             assert len(target.slug) <= 200
 

@@ -175,13 +175,8 @@ def fetch(  # noqa: PLR0913  each is an option of the command
 
     pkgharvest fetch --from packages.txt --base old.jsonl -f jsonl -o new.jsonl
     """
-    manner = {
-        "quiet": quiet,
-        "verbose": verbose,
-        "unattended": output not in (None, "-"),
-        "log_format": log_format,
-    }
-    with _exit_codes(**manner) as console:
+    unattended = output not in (None, "-")
+    with _exit_codes(quiet=quiet, verbose=verbose, unattended=unattended, log_format=log_format) as console:
         from dataclasses import replace
 
         from pkgharvest.settings import Settings, age

@@ -154,8 +154,10 @@ class Console:
             self._rich.print(Text(printable(line), style=style))
 
     def _text(self, event: str, text: str, fields: Mapping[str, str | int]) -> str:
-        subject = "".join(f"{fields[name]}: " for name in ("place", "target") if name in fields)
-        return f"{subject}{_BEGINNINGS.get(event, '')}{text}"
+        # A message about a line of a list quotes it.
+        subject = fields.get("place", fields.get("target"))
+        beginning = f"{subject}: " if subject else ""
+        return f"{beginning}{_BEGINNINGS.get(event, '')}{text}"
 
     def _log(self, level: Level, event: str, text: str, fields: Mapping[str, str | int]) -> str:
         time = self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pkgharvest.errors import SettingError, TargetError
-from pkgharvest.targets import Hosts, Misread, Target, package_of, parse_target, redacted
+from pkgharvest.targets import Hosts, Misread, Named, package_of, parse_target, redacted
 
 LARGEST = 2**28
 """Characters of JSON that are held at once."""
@@ -36,7 +36,7 @@ class EarlierResults:
         self._by_line = False
         """Whether all values so far stood each on a line of its own."""
 
-    def feed(self, number: int, line: str) -> Iterator[Target | Misread]:
+    def feed(self, number: int, line: str) -> Iterator[Named | Misread]:
         """Take the next line, and yield what it names.
 
         Raises:
@@ -54,7 +54,7 @@ class EarlierResults:
                 self._by_line = True
                 yield from self._targets(value, line, (_skip_space(line, 0), len(line)), number)
 
-    def end(self) -> Iterator[Target | Misread]:
+    def end(self) -> Iterator[Named | Misread]:
         """Yield what the documents name that were held.
 
         Raises:
@@ -89,7 +89,7 @@ class EarlierResults:
         text: str,
         span: tuple[int, int],
         line: int,
-    ) -> Iterator[Target | Misread]:
+    ) -> Iterator[Named | Misread]:
         before = span[0]
         for entry, first, end in _entries(value, text, *span):
             line += text.count("\n", before, first)
@@ -100,7 +100,7 @@ class EarlierResults:
             except TargetError as error:
                 yield Misread(line, redacted(text[first:end]), error)
 
-    def _target(self, entry: Any) -> Target | None:  # noqa: ANN401  any JSON
+    def _target(self, entry: Any) -> Named | None:  # noqa: ANN401  any JSON
         """Return what an entry names, None if it names nothing, nothing new, or nothing that is wanted."""
         if isinstance(entry, dict) and entry.keys() == {"run"}:
             self._is_report = True
@@ -120,7 +120,7 @@ class EarlierResults:
             raise TargetError("neither a record, for want of a slug, nor a line of a report")
         return self._once(package_of(slug), slug)
 
-    def _once(self, target: Target, key: str) -> Target | None:
+    def _once(self, target: Named, key: str) -> Named | None:
         if key in self._seen:
             return None
         self._seen.add(key)
@@ -132,7 +132,7 @@ def no_report(name: str) -> SettingError:
     return SettingError(f"{name} is no report, so --failed has nothing to choose from")
 
 
-def _reported(entry: dict[str, Any], hosts: Hosts) -> Target:
+def _reported(entry: dict[str, Any], hosts: Hosts) -> Named:
     text = entry["target"]
     if not isinstance(text, str):
         raise TargetError("the target is no text")

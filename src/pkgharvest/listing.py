@@ -12,7 +12,7 @@ from pkgharvest.errors import ENDINGS, MalformedError, NotFoundError, Pkgharvest
 from pkgharvest.record import Record
 from pkgharvest.results import Failure
 from pkgharvest.sources.catalog import PAGE, Catalog, number_in
-from pkgharvest.targets import CatalogTarget, CollectionTarget, PackageTarget, package_of_slug
+from pkgharvest.targets import CatalogTarget, CollectionTarget, PackageTarget, package_of
 from pkgharvest.visit import Visit
 
 
@@ -59,9 +59,9 @@ class Listing:
         """
         match target.kind:
             case "grid":
-                packages = self._of_grid(target.key, ask)
+                packages = self._of_grid(target.name, ask)
             case "category":
-                packages = self._of_category(target.key, ask)
+                packages = self._of_category(target.name, ask)
             case "catalog":
                 packages = self._of_all(ask)
         async with aclosing(packages):
@@ -119,4 +119,4 @@ class Listing:
 
 
 def _listed(record: Record) -> Listed:
-    return Listed(package_of_slug(record.slug), record)
+    return Listed(package_of(record.slug), record)

@@ -17,7 +17,7 @@ from pkgharvest.earlier import LARGEST, EarlierResults, no_report
 from pkgharvest.errors import SettingError, TargetError
 from pkgharvest.requirements import LONGEST_LINE, Include, RequirementLines, targets_in_toml
 from pkgharvest.results import Failure
-from pkgharvest.targets import DEFAULT_HOSTS, Hosts, Misread, Target, redacted
+from pkgharvest.targets import DEFAULT_HOSTS, Hosts, Misread, Named, redacted
 
 _CHUNK = 2**16
 _DEEPEST = 50
@@ -26,7 +26,7 @@ _DEEPEST = 50
 
 async def targets_in(
     names: Sequence[str], stdin: BinaryIO | None, hosts: Hosts, *, failed: bool = False
-) -> AsyncGenerator[Target | Failure]:
+) -> AsyncGenerator[Named | Failure]:
     """Yield the targets of lists, in their order; what names none is a failure that tells where.
 
     A list is a text with a target or a requirement a line, a ``pyproject.toml`` or another TOML file
@@ -82,9 +82,9 @@ class _Visit:
 
 
 class _Form(Protocol):
-    def feed(self, number: int, line: str) -> Iterator[Target | Misread | Include]: ...
+    def feed(self, number: int, line: str) -> Iterator[Named | Misread | Include]: ...
 
-    def end(self) -> Iterator[Target | Misread | Include]: ...
+    def end(self) -> Iterator[Named | Misread | Include]: ...
 
 
 class _Toml:
@@ -95,12 +95,12 @@ class _Toml:
         self._hosts = hosts
         self._lines: list[str] = []
 
-    def feed(self, number: int, line: str) -> Iterator[Target | Misread]:
+    def feed(self, number: int, line: str) -> Iterator[Named | Misread]:
         del number
         self._lines.append(f"{line}\n")
         yield from ()
 
-    def end(self) -> Iterator[Target | Misread]:
+    def end(self) -> Iterator[Named | Misread]:
         yield from targets_in_toml("".join(self._lines), self._name, self._hosts)
 
 
@@ -166,7 +166,7 @@ class _List:
         """Whether it has turned out to be a text list, in which no line can break the others."""
         return isinstance(self._form, RequirementLines)
 
-    def feed(self, chunk: bytes) -> Iterator[Target | Misread | Include]:
+    def feed(self, chunk: bytes) -> Iterator[Named | Misread | Include]:
         """Yield what a chunk completes; an empty one is the end."""
         for line in self._lines.feed(chunk):
             if self._form is None and (opening := line.strip()[:1]):
@@ -184,7 +184,7 @@ class _List:
         return RequirementLines(self._hosts)
 
 
-async def _read(stream: BinaryIO, visit: _Visit) -> AsyncGenerator[Target | Failure]:
+async def _read(stream: BinaryIO, visit: _Visit) -> AsyncGenerator[Named | Failure]:
     """Yield the targets of a list, and close its stream."""
     with stream:
         parts = _List(visit.name, visit.hosts, failed=visit.failed)
@@ -201,7 +201,7 @@ async def _read(stream: BinaryIO, visit: _Visit) -> AsyncGenerator[Target | Fail
                         yield item
 
 
-async def _included(include: Include, visit: _Visit) -> AsyncGenerator[Target | Failure]:
+async def _included(include: Include, visit: _Visit) -> AsyncGenerator[Named | Failure]:
     """Yield the targets of a list that another one names, unless they have been read before."""
     try:
         if "://" in include.path:

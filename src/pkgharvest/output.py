@@ -30,7 +30,7 @@ Status = Literal["ok", "unchanged"]
 class Documents(Protocol):
     """Takes records in their order."""
 
-    def add(self, record: Record, base: Record | None, /) -> Status:
+    def add(self, record: Record, base: Record | None = None, /) -> Status:
         """Take a record that was harvested, and the earlier one that it starts from.
 
         Raises:

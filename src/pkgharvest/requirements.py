@@ -17,8 +17,8 @@ from pkgharvest.errors import SettingError, TargetError
 from pkgharvest.targets import (
     Hosts,
     Misread,
+    Named,
     RepositoryTarget,
-    Target,
     parse_repository,
     parse_target,
     redacted,
@@ -64,7 +64,7 @@ class RequirementLines:
         self._size = 0
         self._start = 0
 
-    def feed(self, number: int, line: str) -> Iterator[Target | Misread | Include]:
+    def feed(self, number: int, line: str) -> Iterator[Named | Misread | Include]:
         """Take the next line without its line feed, and yield what it completes."""
         line = line.removesuffix("\r").removeprefix("\ufeff")
         if not self._parts:
@@ -76,7 +76,7 @@ class RequirementLines:
         if not continues or self._size > LONGEST_LINE:
             yield from self.end()
 
-    def end(self) -> Iterator[Target | Misread | Include]:
+    def end(self) -> Iterator[Named | Misread | Include]:
         """Yield what the last line leaves, if it was to be continued."""
         text = "".join(self._parts)
         self._parts.clear()
@@ -96,7 +96,7 @@ class RequirementLines:
                 yield target
 
 
-def parse_line(text: str, hosts: Hosts) -> Target | None:
+def parse_line(text: str, hosts: Hosts) -> Named | None:
     """Return what a line of a text list names, None for an option of pip's that names no package.
 
     What `parse_target` takes keeps its meaning; other lines are read as pip does.
@@ -115,7 +115,7 @@ def parse_line(text: str, hosts: Hosts) -> Target | None:
     return None
 
 
-def parse_requirement(text: str, hosts: Hosts) -> Target:
+def parse_requirement(text: str, hosts: Hosts) -> Named:
     """Return the package of a PEP 508 requirement: the repository that its URL leads to, else its name.
 
     Raises:
@@ -124,7 +124,7 @@ def parse_requirement(text: str, hosts: Hosts) -> Target:
     return _target_of(_requirement(text), hosts)
 
 
-def targets_in_toml(text: str, name: str, hosts: Hosts) -> Iterator[Target | Misread]:
+def targets_in_toml(text: str, name: str, hosts: Hosts) -> Iterator[Named | Misread]:
     """Yield the packages of a ``pyproject.toml`` or, by its name, a ``pylock.toml``; each once.
 
     https://packaging.python.org/en/latest/specifications/pyproject-toml/,
@@ -191,7 +191,7 @@ class _Tables:
         raise SettingError(f"{self._name}:{self.line_of(None, key)}: {key} is no {kind}")
 
 
-def _in_project(tables: _Tables, hosts: Hosts) -> Iterator[Target | Misread]:
+def _in_project(tables: _Tables, hosts: Hosts) -> Iterator[Named | Misread]:
     project = tables.table(tables.root, "project")
     name = project.get("name")
     own = canonicalize_name(name) if isinstance(name, str) else None
@@ -219,7 +219,7 @@ def _requirements(tables: _Tables, project: dict[str, Any]) -> Iterator[tuple[st
             yield key, entry
 
 
-def _in_lock(tables: _Tables, hosts: Hosts) -> Iterator[Target | Misread]:
+def _in_lock(tables: _Tables, hosts: Hosts) -> Iterator[Named | Misread]:
     for number, package in enumerate(tables.list(tables.root, "packages")):
         name = package.get("name") if isinstance(package, dict) else None
         if not isinstance(name, str):
@@ -234,7 +234,7 @@ def _in_lock(tables: _Tables, hosts: Hosts) -> Iterator[Target | Misread]:
                 yield Misread(tables.line_of(name, "packages"), redacted(name), error)
 
 
-def _listed(text: str, hosts: Hosts) -> Target:
+def _listed(text: str, hosts: Hosts) -> Named:
     if _LOCAL.match(text):
         raise TargetError(f"'{redacted(text)}' is a path on this machine", "Give the package's name or a URL")
     try:
@@ -246,7 +246,7 @@ def _listed(text: str, hosts: Hosts) -> Target:
         return target
 
 
-def _as_pip_reads(text: str, hosts: Hosts) -> Target | None:
+def _as_pip_reads(text: str, hosts: Hosts) -> Named | None:
     try:
         return parse_requirement(text, hosts)
     except TargetError:
@@ -264,12 +264,12 @@ def _requirement(text: str) -> Requirement:
     raise TargetError(f"'{redacted(text)}' is no requirement")
 
 
-def _target_of(requirement: Requirement, hosts: Hosts) -> Target:
+def _target_of(requirement: Requirement, hosts: Hosts) -> Named:
     repository = _repository(requirement.url, hosts) if requirement.url else None
     return repository or _named(requirement.name)
 
 
-def _of_url(url: str, hosts: Hosts) -> Target | None:
+def _of_url(url: str, hosts: Hosts) -> Named | None:
     """Return what a URL without a name names: a repository, the name after it, or that of a file."""
     try:
         split = urlsplit(url)
@@ -300,7 +300,7 @@ def _repository(url: str, hosts: Hosts) -> RepositoryTarget | None:
     return target if isinstance(target, RepositoryTarget) else None
 
 
-def _named(name: str) -> Target:
+def _named(name: str) -> Named:
     # Without hosts a name is never taken for an address.
     return parse_target(name, Hosts(frozenset(), frozenset()))
 

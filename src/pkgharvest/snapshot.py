@@ -148,7 +148,7 @@ class Snapshot(Folder):
                 return None
             raise
 
-    def add(self, record: Record, base: Record | None) -> Status:
+    def add(self, record: Record, base: Record | None = None) -> Status:
         """Put a record in place; see `output.Documents`.
 
         Raises:
@@ -172,7 +172,7 @@ class Snapshot(Folder):
     def keep(self, record: Record) -> None:
         """Put a record in place that is young enough, unless that is where it comes from."""
         if self.of_slug(record.slug) is None:
-            self.add(record, None)
+            self.add(record)
 
     def finish(self) -> None:
         """Do nothing: all is written."""

@@ -154,9 +154,14 @@ class CollectionTarget:
 
     text: str
     kind: Literal["grid", "category", "catalog"]
-    key: str = ""
+    name: str = ""
     """Slug or number of the grid or category."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What is equal for two targets that name the same packages."""
+        return f"{self.kind}:{self.name}"
 
 
 Target = PackageTarget | CatalogTarget | RepositoryTarget
@@ -245,11 +250,6 @@ def parse_project(url: str) -> NormalizedName | None:
         return canonicalize_name(_project_in(split)) if _is_pypi(_host(split)) else None
     except (TargetError, ValueError):
         return None
-
-
-def package_of_slug(slug: str) -> PackageTarget:
-    """Return the target of a slug that a record has, in whatever case it is written."""
-    return _package(slug, slug)
 
 
 def slug_of(name: str) -> str:
