@@ -13,6 +13,7 @@ from pkgharvest.errors import (
     ConflictError,
     MalformedError,
     NotFoundError,
+    NotModifiedError,
     NotReadyError,
     RateLimitedError,
     RedirectError,
@@ -484,7 +485,11 @@ SAML = {
         (403, {"message": 7}, """'{"message": 7}'"""),
         (451, BLOCKED | {"block": {"reason": "dmca"}}, "blocked (dmca)"),
         (451, {"message": "Repository unavailable"}, "Repository unavailable"),
-        (422, {"message": "Validation Failed", "errors": [{"code": "invalid"}]}, "Validation Failed"),
+        (
+            422,
+            {"message": "Validation Failed", "errors": [{"code": "invalid", "field": "q"}]},
+            "Validation Failed (invalid: q)",
+        ),
     ],
 )
 def test_a_refusal_is_final_and_tells_why(status: int, body: object, why: str) -> None:
@@ -546,7 +551,8 @@ def test_no_error_shows_the_token(status: int) -> None:
         (503, b"", UnavailableError, "api.github.com answered 503 for ann/x: nothing"),
         (504, b"", UnavailableError, "api.github.com answered 504 for ann/x: nothing"),
         (301, b"", RedirectError, "api.github.com answered 301 for ann/x, which leads nowhere"),
-        (304, b"", RedirectError, "api.github.com answered 304 for ann/x, which leads nowhere"),
+        (304, b"", NotModifiedError,
+         "api.github.com says that ann/x has not changed, though it was not asked that"),
         (418, b"tea", RefusedError, "api.github.com answered 418 for ann/x: 'tea'"),
     ],
 )  # fmt: skip

@@ -29,7 +29,7 @@ ROOMS = [
     ["visit", "sources.graphql"],
     ["sources.catalog", "sources.github", "sources.pypi"],
     ["sources.answers", "net.client", "net.fetch", "net.recording", "net.cache"],
-    ["record", "net.retry", "net.quota", "net.encoding", "files", "order"],
+    ["record", "net.retry", "net.outage", "net.quota", "net.encoding", "files", "order"],
     ["net.message", "weeks", "requirements", "earlier"],
     ["targets", "net.clock", "signals"],
     ["errors", "version", "durations"],

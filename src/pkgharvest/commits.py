@@ -59,11 +59,12 @@ async def commits_over_52(source: CommitSource, full_name: str, page: CommitPage
         ask: fetches.
 
     Raises:
-        UpstreamError: a further page could not be had; NotReadyError where there are more commits
+        UpstreamError: a further page could not be had, or leads back; NotReadyError where there are more commits
             than can be counted and GitHub has not computed its statistics.
     """
     commits = list(page.commits)
     read, asked = 1, False
+    addresses: set[str] = set()
     while page.next_url and not _covers(page.commits, window(ask.latest)[0]):
         needed = page.pages if page.since else _pages_needed(commits, read, page.pages, ask.latest)
         if not asked and (needed or 0) > PAGES_COUNTED:
@@ -71,6 +72,9 @@ async def commits_over_52(source: CommitSource, full_name: str, page: CommitPage
             counts = await _participation(source, full_name, ask)
             if counts is not None:
                 return _always(counts)
+        if page.next_url in addresses:
+            raise MalformedError(f"the pages of the commits of {full_name} lead in a circle")
+        addresses.add(page.next_url)
         if read == PAGES_AT_MOST:
             message = f"{full_name} has more than {len(commits)} commits in the last 52 weeks to count"
             raise NotReadyError(f"{message}, and GitHub's statistics are not ready", "Try again later")

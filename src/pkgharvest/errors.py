@@ -12,16 +12,19 @@
     ├── NotStoredError         nothing is stored that answers a request, and the network is not to be asked
     └── UpstreamError          a service did not give what was asked of it
         ├── UnreachableError   no connection, or it broke
-        │   └── UntrustedError     its certificate cannot be verified
+        │   ├── UntrustedError     its certificate cannot be verified
+        │   └── DownError          it has failed so often in a row that it is not asked any more
         ├── UnavailableError   it answered that it cannot answer now
         ├── NotReadyError      it is still computing the answer
         ├── OverloadedError    it could not answer so much at once
         ├── RateLimitedError   it wants fewer requests
         ├── TokenRefusedError  it does not accept the token
+        ├── RetiredError       it does not answer this version of its API any more
         ├── RefusedError       it will not answer this request
         ├── NotFoundError      it does not have, or does not show, what was asked for
         ├── ConflictError      there is nothing to answer with, as in an empty repository
         ├── RedirectError      it points to where we do not go
+        ├── NotModifiedError   it says that nothing has changed, and was not asked that
         ├── UnreadableError    the answer is no JSON, or not whole
         ├── OversizedError     the answer is larger than we take
         └── MalformedError     the answer is JSON of another shape
@@ -143,6 +146,13 @@ class UntrustedError(UnreachableError):
     attempts = 1
 
 
+class DownError(UnreachableError):
+    """The service has failed so often in a row that the run does not ask it any more."""
+
+    reason = "down"
+    attempts = 1
+
+
 class UnavailableError(UpstreamError):
     """The host answered that it cannot answer now; ``after`` is its Retry-After in seconds, or None."""
 
@@ -196,7 +206,13 @@ class TokenRefusedError(UpstreamError):
     reason = "token-refused"
 
 
-ENDINGS = (RateLimitedError, TokenRefusedError, StoppedError)
+class RetiredError(UpstreamError):
+    """The host does not answer this version of its API, or not any more."""
+
+    reason = "retired"
+
+
+ENDINGS = (RateLimitedError, TokenRefusedError, RetiredError, StoppedError)
 """Errors after which no other target can succeed either; a fall-back must not hide them."""
 
 
@@ -222,6 +238,14 @@ class RedirectError(UpstreamError):
     """The answer points to where we do not go: elsewhere with credentials, in a circle, to no place."""
 
     reason = "redirect"
+
+
+class NotModifiedError(UpstreamError):
+    """The host says that nothing has changed (304), though nothing was said of what there was."""
+
+    reason = "not-modified"
+    retryable = True
+    attempts = 2
 
 
 class UnreadableError(UpstreamError):

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from pkgharvest.commits import commits_over_52
 from pkgharvest.durations import in_words
-from pkgharvest.errors import PkgharvestError, StoppedError, TargetError
+from pkgharvest.errors import DownError, PkgharvestError, StoppedError, TargetError
 from pkgharvest.listing import Listed, Listing
 from pkgharvest.net.message import Cost, Fetch
 from pkgharvest.order import in_groups, in_order, one_by_one
@@ -63,8 +63,9 @@ class Harvester:
     ) -> AsyncGenerator[Result]:
         """Yield a result for each target, in their order, as soon as it and those before it are done.
 
-        Two targets that turn out to be one package give one record. A refused token or a rate limit
-        that outlasts the run's patience ends it: what is left fails with that error, and is not asked.
+        Two targets that turn out to be one package give one record. A refused token, a rate limit that
+        outlasts the run's patience or a code host that is down ends it: what is left fails with that
+        error, and is not asked.
         Where the run is stopped, the targets that have been taken come out, and no further ones are.
 
         Args:
@@ -91,6 +92,9 @@ class Harvester:
         readings = await self.reader.read(
             [subject.repository for _, subject in known], [visits[number] for number, _ in known]
         )
+        for reading in readings:
+            if isinstance(reading, DownError):  # no record can be without the code host
+                ending.note(reading)
         steps = [
             self._finish(targets[number], subject, reading, visits[number])
             for (number, subject), reading in zip(known, readings, strict=True)

@@ -45,7 +45,7 @@ class Ending:
         if self._stopped is not None:
             raise self._stopped
         if self._error is not None and not self._replaying:
-            raise self._error
+            raise self._error.with_traceback(None)  # which would grow with each raise
 
     async def until(self, step: Awaitable[T]) -> T:
         """Return what a step gives, unless the run is stopped meanwhile.

@@ -86,7 +86,11 @@ class Stored:
     def validators(self) -> dict[str, str]:
         """Return the headers that make a request conditional, as they were received."""
         names = {"last-modified": "if-modified-since"} | ({"etag": "if-none-match"} if self.is_own else {})
-        return {names[name]: value for name, value in self.headers.items() if name in names}
+        return {
+            names[name]: value
+            for name, value in self.headers.items()
+            if name in names and value.isascii() and value.isprintable()  # what can be sent
+        }
 
     def believed(self, request: Request[T]) -> timedelta:
         """Return how long the answer is used without asking."""

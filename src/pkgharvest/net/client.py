@@ -97,6 +97,8 @@ class Network:
         except TimeoutError as error:
             message = f"{host} took longer than {self._bounds.total:.0f} s to answer"
             raise UnreachableError(message, "Try again later") from error
+        except (httpx.LocalProtocolError, UnicodeError) as error:
+            raise translated(error, host) from None  # its text holds the headers, and so the token
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
             # An OSError comes through where TLS breaks amid a body.
             raise translated(error, host) from error
@@ -157,6 +159,7 @@ _TEXTS: list[tuple[type[Exception], str]] = [
     (httpx.RemoteProtocolError, "it closed the connection, or did not answer in HTTP"),
     (httpx.NetworkError, "the connection broke"),
     (httpx.LocalProtocolError, "the request cannot be sent"),
+    (UnicodeError, "the request cannot be sent"),
     (httpx.InvalidURL, "its address is wrong"),
     (httpx.UnsupportedProtocol, "its address is wrong"),
     (OSError, "the connection broke"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -13,8 +14,10 @@ from pkgharvest.errors import (
     MalformedError,
     RateLimitedError,
     RedirectError,
+    RetiredError,
     TokenRefusedError,
     UnavailableError,
+    UnreachableError,
     UnreadableError,
     UpstreamError,
 )
@@ -31,6 +34,7 @@ from pkgharvest.net.message import (
     moved,
     origin_of,
 )
+from pkgharvest.net.outage import Outage
 from pkgharvest.net.quota import Gate, Patience, Rules
 from pkgharvest.net.retry import Effort, RetryPolicy
 
@@ -74,6 +78,7 @@ class Fetcher:
         self._memory = memory or Forgetful()
         self._replaying = replaying
         self._moved: dict[tuple[str, str], str | None] = {}
+        self._outages: dict[str, Outage] = {}
         self.gates: dict[str, Gate] = {}
         """The gates of the services that were asked, by their names."""
 
@@ -85,7 +90,19 @@ class Fetcher:
                 return await self._policy.call(partial(self._attempt, request, effort), effort, self._clock)
 
     async def _attempt(self, request: Request[T], effort: Effort) -> Answer[T]:
-        response = await self._follow(request, effort)
+        outage = self._outages.setdefault(request.service, Outage())
+        try:
+            response = await self._follow(request, effort)
+            if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and response.origin is not Origin.STORE:
+                outage.end()
+            return self._judged(request, response)
+        except (UnreachableError, UnavailableError) as error:
+            if outage.add(error, self._clock.monotonic()) and not self._replaying:
+                self._gate(request.service).shut(outage.error(request.service, error))
+            raise
+
+    def _judged(self, request: Request[T], response: Response) -> Answer[T]:
+        """Return what the answer says; what it means for the requests to come is told to the gate."""
         gate = self._gate(request.service)
         asked = replace(request, url=response.url)
         try:
@@ -97,7 +114,7 @@ class Fetcher:
             if error.after is not None:  # all are told to wait, not this request alone
                 gate.close(RateLimitedError(error.message, error.advice, wait=error.after))
             raise
-        except TokenRefusedError as error:
+        except (TokenRefusedError, RetiredError) as error:
             gate.shut(error)
         except (UnreadableError, MalformedError):
             if response.origin is not Origin.NETWORK:  # what was stored is of no use any more

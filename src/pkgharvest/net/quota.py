@@ -23,6 +23,8 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#
 _SILENT_WAITS = 3
 _SHORTEST_WAIT = 1.0
 """Seconds; a host that limits us and asks for no wait would be asked in a circle."""
+_LONGEST_RENEWAL = 3900.0
+"""Seconds; GitHub's limits are there again within an hour, and a clock that is wrong may say anything."""
 _MINUTE = 61.0
 """Seconds; one more than a minute, as the way to the host is not always equally long."""
 
@@ -129,7 +131,7 @@ class Gate:
         quota = quota_in(response.headers)
         if quota is not None:
             self.quotas[request.resource] = quota
-            wait = (quota.reset - response.server_time).total_seconds() + 1
+            wait = renewal(quota.reset.timestamp(), response)
             self._renewed[request.resource] = self._clock.monotonic() + wait
 
     def count(self, request: Request[T]) -> None:
@@ -154,7 +156,7 @@ class Gate:
             UpstreamError: it was shut before.
         """
         if self._shut is not None:
-            raise self._shut
+            raise self._shut.with_traceback(None)
         now = self._clock.monotonic()
         wait = error.wait
         if error.hurried and self._open_at <= now:
@@ -173,7 +175,7 @@ class Gate:
     def shut(self, error: UpstreamError) -> NoReturn:
         """Let nobody pass for the rest of the run; raise the error that everybody meets from now on."""
         self._shut = self._shut or error
-        raise self._shut
+        raise self._shut.with_traceback(None)  # which would grow with each raise
 
     def _costs_of(self, request: Request[T]) -> list[Cost]:
         own = self.costs.setdefault(request.resource, Cost())
@@ -198,7 +200,7 @@ class Gate:
         if self._replaying:
             return 0.0
         if self._shut is not None:
-            raise self._shut
+            raise self._shut.with_traceback(None)
         now = self._clock.monotonic()
         if self._is_spent(resource, now):
             message = f"the rate limit of {self.service} is used up"
@@ -236,6 +238,19 @@ def quota_in(headers: Mapping[str, str]) -> Quota | None:
         return None
     limit, remaining, reset = map(int, texts)
     return Quota(limit, remaining, datetime.fromtimestamp(reset, UTC))
+
+
+def renewal(reset: float, response: Response) -> float:
+    """Return the seconds until a limit is whole again, by the clock of the host; an hour or so at most.
+
+    Negative where it is whole already.
+
+    Args:
+        reset: when that is, in seconds since 1970.
+        response: the answer that told it.
+    """
+    # A second more: the host's clock tells no fractions.
+    return min(reset - response.server_time.timestamp() + 1, _LONGEST_RENEWAL)
 
 
 def _too_long(error: RateLimitedError, wait: float, needed: int, now: datetime) -> RateLimitedError:

@@ -11,6 +11,7 @@ import msgspec
 from pkgharvest.errors import (
     MalformedError,
     NotFoundError,
+    NotModifiedError,
     RateLimitedError,
     RedirectError,
     RefusedError,
@@ -24,6 +25,8 @@ from pkgharvest.net.message import Response, http_date
 T = TypeVar("T")
 
 _SHOWN = 80
+_LONGEST_WAIT = 999_999_999.0
+"""Seconds; what is beyond leads out of the calendar."""
 
 
 def decode(response: Response, kind: type[T]) -> T:
@@ -79,7 +82,9 @@ def retry_after(response: Response) -> float | None:
     if text.isascii() and text.isdigit():
         return float(text[:9])
     until = http_date(text)
-    return None if until is None else max(0.0, (until - response.server_time).total_seconds())
+    if until is None:
+        return None
+    return min(max(0.0, (until - response.server_time).total_seconds()), _LONGEST_WAIT)
 
 
 def failure(response: Response, what: str) -> UpstreamError:
@@ -97,6 +102,9 @@ def failure(response: Response, what: str) -> UpstreamError:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         message = f"{host} answered {status} for {what}: {excerpt(response.body)}"
         return UnavailableError(message, "Try again later", after=retry_after(response))
+    if status == HTTPStatus.NOT_MODIFIED:
+        message = f"{host} says that {what} has not changed, though it was not asked that"
+        return NotModifiedError(message, "Try again later")
     if status in range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST):
         return RedirectError(f"{host} answered {status} for {what}, which leads nowhere")
     return RefusedError(f"{host} answered {status} for {what}: {excerpt(response.body)}")

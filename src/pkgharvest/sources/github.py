@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -21,10 +22,12 @@ from pkgharvest.errors import (
     NotReadyError,
     RateLimitedError,
     RefusedError,
+    RetiredError,
     TokenRefusedError,
     UpstreamError,
 )
 from pkgharvest.net.message import Request, Response, Token, origin_of
+from pkgharvest.net.quota import renewal
 from pkgharvest.sources import answers
 from pkgharvest.targets import Repository
 from pkgharvest.weeks import WEEKS
@@ -46,9 +49,8 @@ _ENTERPRISE_VERSION = "2022-11-28"
 _SHOWN = 400
 """Characters of GitHub's own words in a message."""
 
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,<]*\brel="?next"?')
-_LAST = re.compile(r'<[^>]*[?&]page=(\d+)[^>]*>\s*;[^,<]*\brel="?last"?')
-
+_LINK = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?(next|last)\b')
+_PAGE_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 FullName = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+\Z")]
 
@@ -154,6 +156,7 @@ class _Block(msgspec.Struct):
 class _Problem(msgspec.Struct):
     message: str = ""
     block: _Block | None = None
+    errors: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,17 +249,30 @@ class GitHub:
         if response.status != HTTPStatus.OK:
             return CommitPage((), None, None)
         commits = tuple(map(_commit, answers.decode(response, list[_CommitEntry])))
-        last = _LAST.search(response.headers.get("link", ""))
-        return CommitPage(commits, self._next_url(response), int(last[1]) if last else None)
+        return CommitPage(commits, self._next_url(response), _page_number(_links(response).get("last", "")))
 
     def _next_url(self, response: Response) -> str | None:
         """Return the address of the next page, which must be on this API: the token goes there."""
-        match = _NEXT.search(response.headers.get("link", ""))
-        if match is None:
-            return None
-        if not _has_origin(match[1], origin_of(self.base_url)) or match[1] == response.url:
-            raise MalformedError(f"{response.host} names a next page that is none of its own: {match[1]!r}")
-        return match[1]
+        url = _links(response).get("next")
+        if url is not None and (not _has_origin(url, origin_of(self.base_url)) or url == response.url):
+            raise MalformedError(f"{response.host} names a next page that is none of its own: {url!r}")
+        return url
+
+
+def _links(response: Response) -> dict[str, str]:
+    """Return the addresses of the next and the last page, as far as they are told.
+
+    https://www.rfc-editor.org/rfc/rfc8288#section-3
+    """
+    return {match[2]: match[1] for match in reversed(list(_LINK.finditer(response.headers.get("link", ""))))}
+
+
+def _page_number(url: str) -> int | None:
+    try:
+        numbers = parse_qs(urlsplit(url).query).get("page", [""])
+    except ValueError:  # no URL at all
+        return None
+    return int(numbers[0]) if _PAGE_NUMBER.fullmatch(numbers[0]) else None
 
 
 def _has_origin(url: str, origin: str) -> bool:
@@ -360,18 +376,43 @@ def _is_limit(response: Response, message: str) -> bool:
 
 def _wait(response: Response) -> float | None:
     """Return the seconds until the host takes requests again, by its own clock; None if it does not say."""
+    after = answers.retry_after(response)
+    waits = [] if after is None else [after + 1]  # as the host's clock tells no fractions
     reset = response.headers.get("x-ratelimit-reset", "")
-    waits = [answers.retry_after(response)]
     if response.headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdigit():
-        waits.append(int(reset[:12]) - response.server_time.timestamp())
-    # A second more: the host's clock tells no fractions.
-    return max((max(wait, 0.0) + 1 for wait in waits if wait is not None), default=None)
+        waits.append(max(renewal(int(reset[:12]), response), 1.0))
+    return max(waits, default=None)
 
 
 def _refused(response: Response, what: str) -> UpstreamError:
     told = _problem(response)
     why = f"blocked ({told.block.reason})" if told.block else told.message
-    return RefusedError(f"{response.host} does not give {what}: {response.status} {why[:_SHOWN]}")
+    details = f" ({codes})" if (codes := _codes(told.errors)) else ""
+    return RefusedError(
+        f"{response.host} does not give {what}: {response.status} {why[:_SHOWN]}{details[:_SHOWN]}"
+    )
+
+
+def _codes(errors: object) -> str:
+    """Return the codes of what was wrong with a request, each with the field if there is one.
+
+    https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#validation-failed
+    """
+    entries = errors if isinstance(errors, list) else []
+    told = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("code"), str)]
+    return ", ".join(f"{entry['code']}: {entry.get('field') or entry.get('resource')}" for entry in told)
+
+
+def _gone(response: Response, what: str) -> UpstreamError:
+    """Return what 400 and 410 mean: the version of the API is not answered, or as everywhere.
+
+    https://docs.github.com/en/rest/about-the-rest-api/api-versions
+    """
+    told = _problem(response).message
+    if "version" in told.lower():
+        message = f"{response.host} does not answer this version of its API: {response.status}"
+        return RetiredError(f"{message} {told[:_SHOWN]}", "Update pkgharvest")
+    return answers.failure(response, what)
 
 
 def _not_found(response: Response, what: str) -> UpstreamError:
@@ -386,6 +427,8 @@ def _not_ready(response: Response, what: str) -> UpstreamError:
 
 _STATUSES: dict[int, Callable[[Response, str], UpstreamError]] = {
     HTTPStatus.ACCEPTED: _not_ready,
+    HTTPStatus.BAD_REQUEST: _gone,
+    HTTPStatus.GONE: _gone,
     HTTPStatus.NOT_FOUND: _not_found,
     HTTPStatus.CONFLICT: lambda response, what: ConflictError(f"{response.host} has nothing for {what}"),
     HTTPStatus.UNPROCESSABLE_ENTITY: _refused,
