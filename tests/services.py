@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from pkgharvest.net.message import Answer, Request, Response
+from pkgharvest.net.client import Bounds, Network
+from pkgharvest.net.clock import JumpingClock
+from pkgharvest.net.message import Answer, Request, Response, Token
+from pkgharvest.sources import github, pypi
 from pkgharvest.targets import DEFAULT_HOSTS, CollectionTarget, Hosts, Target, parse_target
 
 T = TypeVar("T")
@@ -140,3 +143,22 @@ def replies(**changes: Reply | Exception) -> dict[str, Reply | Exception]:
         "participation": f"{GITHUB}/repos/ann/django-x/stats/participation",
     }
     return {addresses[name]: reply for name, reply in parts.items()}
+
+
+def network(bounds: Bounds | None = None) -> Network:
+    at_once = dict.fromkeys(("service", github.NAME, pypi.NAME), 2)
+    return Network(
+        JumpingClock(NOW), user_agent="pkgharvest/test", bounds=bounds or Bounds(), at_once=at_once
+    )
+
+
+def ask(url: str, *, token: Token | None = None, body: bytes = b"", **headers: str) -> Request[Response]:
+    return Request(
+        "service",
+        url,
+        lambda response: response,
+        headers=headers,
+        method="POST" if body else "GET",
+        body=body,
+        token=token,
+    )

@@ -59,8 +59,9 @@ async def commits_over_52(source: CommitSource, full_name: str, page: CommitPage
         ask: fetches.
 
     Raises:
-        UpstreamError: a further page could not be had, or leads back; NotReadyError where there are more commits
-            than can be counted and GitHub has not computed its statistics.
+        UpstreamError: a further page could not be had; MalformedError where the pages lead in a circle;
+            NotReadyError where there are more commits than can be counted and GitHub has not computed
+            its statistics.
     """
     commits = list(page.commits)
     read, asked = 1, False

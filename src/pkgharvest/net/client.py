@@ -95,7 +95,7 @@ class Network:
             async with asyncio.timeout(self._bounds.total):
                 return await self._exchange(request)
         except TimeoutError as error:
-            message = f"{host} took longer than {self._bounds.total:.0f} s to answer"
+            message = f"{host} took longer than {self._bounds.total:g} s to answer"
             raise UnreachableError(message, "Try again later") from error
         except (httpx.LocalProtocolError, UnicodeError) as error:
             raise translated(error, host) from None  # its text holds the headers, and so the token
