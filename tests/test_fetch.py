@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,17 +11,20 @@ from typing import TypeVar
 import pytest
 
 from pkgharvest.errors import (
+    DownError,
     NotFoundError,
     RateLimitedError,
     RedirectError,
+    RetiredError,
     TokenRefusedError,
     UnavailableError,
     UnreachableError,
+    UntrustedError,
     UpstreamError,
 )
 from pkgharvest.net.clock import JumpingClock
 from pkgharvest.net.fetch import Fetcher
-from pkgharvest.net.message import Answer, Cost, Origin, Request, Response, Token
+from pkgharvest.net.message import Answer, Cost, Forgetful, Origin, Request, Response, Token
 from pkgharvest.net.quota import Patience, Quota, Rules
 from pkgharvest.net.retry import RetryPolicy
 
@@ -96,7 +100,7 @@ def judge(response: Response) -> str:
             is_hurried = "hurried" in response.headers
             seconds = float(wait) if wait else None
             raise RateLimitedError(f"{response.host} limits us", wait=seconds, hurried=is_hurried)
-        case 503:
+        case 503 | 599:
             raise UnavailableError(f"{response.host} is busy", after=float(wait) if wait else None)
         case status:
             raise NotFoundError(f"{response.host} answered {status}")
@@ -489,3 +493,110 @@ async def test_after_a_hurried_refusal_fewer_are_under_way() -> None:
         for _ in range(10):
             group.create_task(run.values(f"{HERE}/a"))
     assert run.upstream.most == 2
+
+
+# A service that is down.
+
+
+async def outcomes(run: Run, count: int, at_once: int = 8) -> list[UpstreamError | str]:
+    """Return what comes of so many requests to different addresses, some of them at once."""
+    urls = iter([f"{HERE}/{number}" for number in range(count)])
+    found: list[UpstreamError | str] = []
+
+    async def work() -> None:
+        for url in urls:
+            try:
+                found.append((await run.fetch(ask(url))).value)
+            except UpstreamError as error:
+                found.append(error)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(work())
+    return found
+
+
+@pytest.mark.parametrize(
+    "reply", [UnreachableError("gone"), Reply(503), Reply(599)], ids=["no connection", "503", "599"]
+)
+@pytest.mark.parametrize("at_once", [1, 8])
+async def test_a_service_that_is_down_is_left_alone_whatever_the_number_of_targets(
+    reply: Reply | UpstreamError, at_once: int
+) -> None:
+    run = Run({f"{HERE}/{number}": [reply] for number in range(3000)})
+    found = await outcomes(run, 3000, at_once)
+    assert len(run.upstream.asked) < 150
+    assert run.clock.monotonic() < 60
+    last = found[-1]
+    assert isinstance(last, DownError)
+    assert [error for error in found[150:] if error is not last] == []
+    assert last.retryable
+    assert last.advice == "Try again later"
+    assert last.message.startswith("service has failed ")
+
+
+async def test_what_the_rest_of_the_run_is_told_does_not_grow_with_it() -> None:
+    run = Run({f"{HERE}/{number}": [UntrustedError("forged")] for number in range(500)})
+    found = await outcomes(run, 500, 1)
+    last = found[-1]
+    assert isinstance(last, DownError)
+    assert len(traceback.extract_tb(last.__traceback__)) < 30
+
+
+async def test_what_asking_again_cannot_mend_is_met_twenty_times() -> None:
+    run = Run({f"{HERE}/{number}": [UntrustedError("forged")] for number in range(500)})
+    found = await outcomes(run, 500, 1)
+    assert run.upstream.asked == [f"{HERE}/{number}" for number in range(20)]
+    assert all(isinstance(error, DownError) for error in found[19:])
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 404])
+async def test_any_answer_below_500_begins_the_count_anew(status: int) -> None:
+    gone = UnreachableError("gone")
+    here = {f"{HERE}/{number}": [gone] for number in range(40)}
+    run = Run({**here, **{f"{HERE}/{number}": [Reply(status, "yes")] for number in range(4, 40, 5)}})
+    found = await outcomes(run, 40, 1)
+    assert len(run.upstream.asked) == 32 * 4 + 8
+    assert not any(isinstance(error, DownError) for error in found)
+
+
+async def test_what_is_stored_is_no_answer_of_the_service() -> None:
+    gone = UnreachableError("gone")
+    stored = Reply(200, "yes", Origin.STORE)
+    run = Run({f"{HERE}/{number}": [stored if number % 2 else gone] for number in range(200)})
+    found = await outcomes(run, 200, 1)
+    assert isinstance(found[-2], DownError)
+    assert isinstance(found[-1], DownError)
+
+
+async def test_a_service_that_is_down_does_not_stop_another() -> None:
+    run = Run({f"{HERE}/{number}": [UntrustedError("forged")] for number in range(30)})
+    run.upstream.replies[f"{THERE}/a"] = [Reply(200, "yes")]
+    await outcomes(run, 30, 1)
+    assert (await run.fetch(ask(f"{THERE}/a", service="another"))).value == "yes"
+
+
+async def test_a_replay_meets_what_was_recorded_however_often_it_failed() -> None:
+    run = Run({f"{HERE}/{number}": [UntrustedError("forged")] for number in range(50)}, replaying=True)
+    found = await outcomes(run, 50, 1)
+    assert [type(error) for error in found] == [UntrustedError] * 50
+
+
+async def test_a_version_that_is_retired_stops_the_service_and_is_not_stored() -> None:
+    kept: list[str] = []
+
+    class Listed(Forgetful):
+        def keep(self, request: Request[T], _: Response, /) -> None:
+            kept.append(request.url)
+
+    def retired(response: Response) -> str:
+        raise RetiredError(f"{response.host} does not answer this version")
+
+    upstream = Upstream({f"{HERE}/a": [Reply(410)], f"{HERE}/b": [Reply(410)]})
+    fetch = Fetcher(
+        upstream, JumpingClock(START), policy=RetryPolicy(), patience=Patience(0), rules={}, memory=Listed()
+    )
+    for path in ("a", "b"):
+        with pytest.raises(RetiredError):
+            await fetch(replace(ask(f"{HERE}/{path}"), judge=retired))
+    assert (upstream.asked, kept) == ([f"{HERE}/a"], [])

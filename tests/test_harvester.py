@@ -9,6 +9,7 @@ import pytest
 
 from pkgharvest.bases import HeldRecords
 from pkgharvest.errors import (
+    DownError,
     NotFoundError,
     PkgharvestError,
     RateLimitedError,
@@ -458,3 +459,50 @@ async def test_targets_that_are_given_twice_are_told_apart_by_package() -> None:
     results = [result async for result in harvester(FakeFetch({})).all(targets, ahead=1, ending=Ending())]
     assert [type(result) for result in results] == [Failure, Failure, Skipped, Failure]
     assert results[2:] == [Skipped("NO", None, "duplicate", "the same package as no"), failure]
+
+
+async def results_of(harvester: Harvester, *targets: str) -> list[Result]:
+    return [result async for result in harvester.all(map(parse_target, targets), ahead=1)]
+
+
+async def test_a_code_host_that_is_down_ends_the_run_and_nobody_else_is_asked() -> None:
+    down = DownError("GitHub is down")
+    fetch = FakeFetch(replies(repository=down))
+    results = await results_of(harvester(fetch), "django-x", *(f"django-{number}" for number in range(50)))
+    assert [result.error for result in results if isinstance(result, Failure)] == [down] * 51
+    assert len(fetch.asked) < 10
+
+
+async def test_an_index_that_is_down_leaves_packages_that_have_a_base_record() -> None:
+    fetch = FakeFetch(replies(project=DownError("PyPI is down")))
+    fetch.replies[f"{PYPI}/pypi/django-y/json"] = DownError("PyPI is down")
+    first, second = await results_of(harvester(fetch, base=[base_record()]), "django-y", "django-x")
+    assert isinstance(first, Failure)
+    assert isinstance(first.error, DownError)
+    assert isinstance(second, Harvested)
+    assert second.warnings == ("version and documentation are the base record's: PyPI is down",)
+
+
+async def test_a_circle_of_contributor_pages_ends_with_what_was_read() -> None:
+    first = f"{GITHUB}/repos/ann/django-x/contributors?per_page=100"
+    second = f"{first}&page=2"
+    table = replies(contributors=contributors("ann", headers={"link": f'<{second}>; rel="next"'}))
+    table[second] = contributors("bob", headers={"link": f'<{first}>; rel="next"'})
+    fetch = FakeFetch(table)
+    result = await one(harvester(fetch), "django-x")
+    assert isinstance(result, Harvested)
+    assert result.record.participants == ["ann", "bob"]
+    assert fetch.asked.count(first) == fetch.asked.count(second) == 1
+
+
+async def test_a_circle_of_commit_pages_is_a_failure() -> None:
+    first = f"{GITHUB}/repos/ann/django-x/commits?per_page=100"
+    second = f"{first}&page=2"
+    ages = [timedelta(days=number) for number in range(1, 11)]
+    table = replies(commits=commits(*ages, headers={"link": f'<{second}>; rel="next"'}))
+    table[second] = commits(*ages, start=10, headers={"link": f'<{first}>; rel="next"'})
+    fetch = FakeFetch(table)
+    result = await one(harvester(fetch), "django-x")
+    assert isinstance(result, Failure)
+    assert str(result.error) == "the pages of the commits of ann/django-x lead in a circle"
+    assert fetch.asked.count(first) == fetch.asked.count(second) == 1

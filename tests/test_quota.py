@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -563,6 +564,28 @@ async def test_a_limit_whose_reset_is_over_holds_nobody_back() -> None:
     gate.note(ask("core"), told(0, START + timedelta(seconds=30)))
     await clock.advance(31)
     assert await passed_at(gate, clock, "core") == 31
+
+
+async def test_a_reset_that_a_wrong_clock_puts_days_ahead_is_little_more_than_an_hour() -> None:
+    clock = HandClock()
+    gate = gate_on(clock, patience=3900)
+    gate.note(ask("core"), told(0, START + timedelta(days=3)))
+    async with waiting_line(gate, clock, 1, "core") as tasks:
+        await clock.advance(3899)
+        assert not tasks[0].done()
+        await clock.advance(1)
+        assert tasks[0].result() == 3900
+
+
+async def test_what_shut_a_gate_does_not_grow_with_those_who_meet_it() -> None:
+    gate = gate_on(HandClock())
+    error = TokenRefusedError("no")
+    depths = []
+    for _ in range(50):
+        with pytest.raises(TokenRefusedError) as caught:
+            gate.shut(error)
+        depths.append(len(list(traceback.walk_tb(caught.value.__traceback__))))
+    assert depths == [depths[0]] * 50
 
 
 async def test_a_wait_for_the_reset_is_paid_once_by_all_who_wait() -> None:
