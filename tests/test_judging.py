@@ -347,10 +347,18 @@ def test_a_long_header_of_links_is_read_soon(link: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "0", "-1", "x", "١"])
-def test_a_last_page_of_no_sensible_number_is_not_known(number: str) -> None:
-    links = {"link": f'<https://api.github.com/x?page={number}>; rel="last"'}
+@pytest.mark.parametrize("address", ["https://api.github.com/x", "https://[/x"])
+def test_a_last_page_of_no_sensible_number_is_not_known(address: str, number: str) -> None:
+    links = {"link": f'<{address}?page={number}>; rel="last"'}
     page = REQUESTS["commits"].judge(response_to(REQUESTS["commits"], 200, links, []))
     assert page == CommitPage((), None, None)
+
+
+def test_a_host_that_wants_a_token_where_there_is_none_says_which() -> None:
+    request = GitHub("https://api.github.com").repository(ANN)
+    with pytest.raises(TokenRefusedError) as caught:
+        request.judge(response_to(request, 401, DATE, {"message": "Requires authentication"}))
+    assert str(caught.value) == "api.github.com wants a token. Set GITHUB_TOKEN"
 
 
 # Whatever an answer holds.

@@ -691,6 +691,7 @@ def test_a_bad_environment_is_told_by_the_names_of_its_variables(
     message = str(caught.value)
     assert variable.upper() in message
     assert "hidden" not in message
+    assert ".." not in message
     assert "\n" not in message
 
 

@@ -64,7 +64,7 @@ class Network:
                     ).port  # httpx looks when it connects
         except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
             # The errors' own texts can hold the proxy's password; these two kinds do not.
-            told = f": {error}" if isinstance(error, ImportError | OSError) else ""
+            told = f": {str(error).rstrip('.')}" if isinstance(error, ImportError | OSError) else ""
             raise SettingError(
                 f"the proxy or certificate settings of the environment are wrong{told}",
                 "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
