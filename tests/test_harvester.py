@@ -462,7 +462,7 @@ async def test_targets_that_are_given_twice_are_told_apart_by_package() -> None:
 
 
 async def results_of(harvester: Harvester, *targets: str) -> list[Result]:
-    return [result async for result in harvester.all(map(parse_target, targets), ahead=1)]
+    return [result async for result in harvester.all(map(parse_target, targets), ahead=1, ending=Ending())]
 
 
 async def test_a_code_host_that_is_down_ends_the_run_and_nobody_else_is_asked() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from pkgharvest.errors import ENDINGS, PkgharvestError, StoppedError, printable
+from pkgharvest.errors import ENDINGS, DownError, PkgharvestError, StoppedError, printable
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Console:
             self._lowest = Level.ERROR
         self._quiet = quiet
         self._sums_up = verbose or log_format is not None or self._rich.is_terminal
-        self._ending: PkgharvestError | None = None
+        self._told: list[PkgharvestError] = []
+        """Errors that many targets meet, and that have been told."""
         self._counts = dict.fromkeys(("records", "unchanged", "failed", "skipped", "not asked"), 0)
         self._not_asked: list[str] = []
 
@@ -89,15 +90,14 @@ class Console:
                 self._counts["skipped"] += 1
                 level = Level.DEBUG if result.reason == "fresh" else Level.INFO
                 self._line(level, "skipped", result.message, target=result.target, reason=result.reason)
-            case Failure() if result.error is self._ending:
-                # The error that ended the run has been told.
+            case Failure() if any(result.error is error for error in self._told):
                 self._counts["not asked"] += 1
                 if len(self._not_asked) < NAMED:
                     self._not_asked.append(result.target)
             case Failure():
                 self._counts["failed"] += 1
-                if isinstance(result.error, ENDINGS):
-                    self._ending = result.error
+                if isinstance(result.error, (*ENDINGS, DownError)):
+                    self._told.append(result.error)
                 self.error(result.error, result.target, result.place)
 
     def error(self, error: PkgharvestError, target: str = "", place: str = "") -> None:
@@ -116,7 +116,7 @@ class Console:
 
     def stopped(self, error: StoppedError) -> None:
         """Tell once that the run was stopped."""
-        self._ending = error
+        self._told.append(error)
         self.error(error)
 
     def warning(self, text: str) -> None:
@@ -135,7 +135,7 @@ class Console:
             more = counts["not asked"] - len(self._not_asked)
             rest = f" and {more} more" if more else ""
             self._line(Level.ERROR, "not-asked", f"{', '.join(self._not_asked)}{rest}")
-        if self._sums_up or counts["failed"] or self._ending:
+        if self._sums_up or counts["failed"] or self._told:
             told = [_counted(count, name) for name, count in counts.items() if count or name == "records"]
             costs = "; ".join(cost for gate in gates.values() for cost in _costs(gate))
             text = f"{', '.join(told)} in {seconds:.1f} s" + (f" ({costs})" if costs else "")

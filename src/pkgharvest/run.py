@@ -17,11 +17,13 @@ from pkgharvest.bases import Bases, HeldRecords, Layers
 from pkgharvest.budget import Budget
 from pkgharvest.console import Console
 from pkgharvest.errors import (
+    DownError,
     NotFoundError,
     OccupiedError,
     OutputError,
     PkgharvestError,
     RateLimitedError,
+    RetiredError,
     SettingError,
     StoppedError,
     TokenRefusedError,
@@ -42,6 +44,7 @@ from pkgharvest.sources.github import CORE, GRAPHQL
 from pkgharvest.targets import CatalogTarget, CollectionTarget, Hosts, Named, Target
 
 _KINDS: list[tuple[type[PkgharvestError], int]] = [
+    (RetiredError, 1),
     (TokenRefusedError, 4),
     (RateLimitedError, 5),
     (UnreachableError, 6),
@@ -59,28 +62,34 @@ class Outcome:
     records: int = 0
     failures: set[int] = field(default_factory=set)
     """Exit codes that each failure alone would have."""
+    is_down: bool = False
+    """Whether a service was given up."""
     stopped: StoppedError | None = None
     results: int = 0
     """Targets that were dealt with."""
 
     def add(self, error: PkgharvestError) -> None:
         """Take note of a failure."""
+        self.is_down = self.is_down or isinstance(error, DownError)
         if not isinstance(error, StoppedError):
             self.failures.add(next((code for kind, code in _KINDS if isinstance(error, kind)), 3))
 
     @property
     def exit_code(self) -> int:
-        """The exit code: 7, the signal's, or the first that applies of 4, 5, 6 and 3.
+        """The exit code: the first that applies of 7, the signal's, 4, 5, 1, 6 and 3.
 
-        6 only if nothing could be reached.
+        6 only if no record was had, and nothing could be reached or a service was given up.
         """
         if 7 in self.failures:  # noqa: PLR2004  see the table of codes
             return 7
         if self.stopped is not None:
             return 128 + self.stopped.signal
-        if self.failures == {6} and self.records == 0:
+        for code in (4, 5, 1):
+            if code in self.failures:
+                return code
+        if self.records == 0 and (self.is_down or self.failures == {6}):
             return 6
-        return min(self.failures & {4, 5}, default=3 if self.failures else 0)
+        return 3 if self.failures else 0
 
 
 @dataclass(frozen=True, slots=True)
