@@ -1,0 +1,1 @@
+"""Records for people: on a terminal, as Markdown, as a page."""
