@@ -29,13 +29,15 @@ ROOMS = [
     ["visit", "sources.graphql"],
     ["sources.catalog", "sources.github", "sources.pypi"],
     ["sources.answers", "net.client", "net.fetch", "net.recording", "net.cache"],
+    ["show.terminal", "show.markdown", "show.html"],
+    ["show.comparison"],
     ["record", "net.retry", "net.outage", "net.quota", "net.encoding", "files", "order"],
     ["net.message", "weeks", "requirements", "earlier"],
     ["targets", "net.clock", "signals"],
     ["errors", "version", "durations"],
 ]
 HEIGHT = {room: -line for line, rooms in enumerate(ROOMS) for room in rooms}
-PACKAGES = {"__init__", "sources.__init__", "net.__init__"}
+PACKAGES = {"__init__", "sources.__init__", "net.__init__", "show.__init__"}
 
 HOMES = {
     "anyio": {"library"},
@@ -54,7 +56,7 @@ HOMES = {
     },
     "packaging": {"requirements", "resolve", "sources.pypi", "targets"},
     "platformdirs": {"settings"},
-    "rich": {"console"},
+    "rich": {"console", "show.terminal"},
     "tenacity": {"net.retry"},
     "typer": {"cli"},
 }

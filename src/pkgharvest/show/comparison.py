@@ -48,7 +48,7 @@ def sort(shown: Iterable[Shown], by: SortBy) -> list[Shown]:
             return sorted(shown, key=lambda each: -commits(each.record))
         case SortBy.UPDATED:
             return sorted(shown, key=lambda each: _age(each.record))
-        case SortBy.NAME:
+        case _:  # by name
             return sorted(shown, key=lambda each: name(each.record).casefold())
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
@@ -29,10 +27,9 @@ def page(shown: Sequence[Shown], *, rows: bool = False, title: str = "") -> str:
         style=_STYLE,
         kind=' class="rows"' if rows else "",
         of=_of(shown),
-        caption=f"{escape(_heading(shown))}: figures",
+        caption=_MARKED if _has_best(shown) else "The figures",
         table="\n".join(_by_package(shown) if rows else _by_fact(shown)),
-        legend=_LEGEND if _has_best(shown) else "",
-        packages="\n".join(_package(number, each) for number, each in enumerate(shown, 1)),
+        packages="\n".join(_package(number, shown) for number in range(1, len(shown) + 1)),
     )
 
 
@@ -98,12 +95,16 @@ def _cell(cell: Cell) -> str:
         text = f'<strong>{text}<span class="unseen"> (best)</span></strong>'
     if cell.is_absent or cell.weeks:
         text = f'<span class="quiet">{text}</span>'
-    return f'{text} <span class="quiet">{cell.note}</span>' if cell.note else text
+    return f'{text} <span class="quiet note">{cell.note}</span>' if cell.note else text
 
 
 def _linked(text: str, link: str | None) -> str:
-    told = f"<bdi>{escape(text)}</bdi>"
-    return f'<a href="{escape(link)}">{told}</a>' if link else told
+    told = escape(comparison.without_scheme(text) if link else text)
+    if not link:
+        return f"<bdi>{told}</bdi>"
+    # Long addresses break where their parts meet; no character reference holds a dot or a slash.
+    parts = told.replace(".", "<wbr>.").replace("/", "/<wbr>")
+    return f'<a href="{escape(link)}"><bdi>{parts}</bdi></a>'
 
 
 def _time(moment: datetime, text: str) -> str:
@@ -142,13 +143,14 @@ def _weeks(record: Record) -> Iterator[str]:
         yield f"{week}: {counted(count, 'commit')}"
 
 
-def _package(number: int, shown: Shown) -> str:
+def _package(number: int, shown: Sequence[Shown]) -> str:
     """Return all that the record of a package holds."""
-    record = shown.record
+    each = shown[number - 1]
+    record = each.record
     return _PACKAGE.format(
         number=number,
-        name=f"<bdi>{escape(comparison.name(record))}</bdi>",
-        warnings="".join(f'<p class="warning">{escape(each)}</p>' for each in comparison.warnings(shown)),
+        name=f"<bdi>{escape(comparison.name(record))}</bdi>" if len(shown) > 1 else "The whole record",
+        warnings="".join(f'<p class="warning">{escape(text)}</p>' for text in comparison.warnings(each)),
         facts="\n".join(f"<div><dt>{label}</dt><dd>{value}</dd></div>" for label, value in _facts(record)),
         weeks=_list_of_weeks(record),
         people=_list_of_people(record),
@@ -178,8 +180,9 @@ def _moment(moment: datetime | None) -> str:
 def _list_of_weeks(record: Record) -> str:
     starts = comparison.days(record)
     weeks = [
-        f"<li>{f'<span>{starts[index]}</span> ' if starts else ''}<b{'' if count else _QUIET}>{count}</b></li>"
+        f"<li>{f'<span>{starts[index]}</span> ' if starts else ''}<b{quiet}>{count}</b></li>"
         for index, count in enumerate(record.commits_over_52)
+        for quiet in [_QUIET if not count else ""]
     ]
     return _details(comparison.in_words(record), "ol", "weeks", weeks)
 
@@ -229,10 +232,14 @@ h1 { margin: 0; font-size: clamp(1.6rem, 1.2rem + 2vw, 2.4rem); line-height: 1.2
 h1, h2 { overflow-wrap: anywhere; text-wrap: balance; }
 h2 { margin: 0 0 .75rem; font-size: 1.2rem; }
 header p { margin: .35rem 0 1.5rem; color: var(--quiet); }
-a { color: var(--link); text-decoration-thickness: .06em; text-underline-offset: .18em; overflow-wrap: anywhere; }
+a {
+  color: var(--link); overflow-wrap: anywhere; text-decoration-thickness: .06em; text-underline-offset: .18em;
+}
 :focus-visible { outline: .15rem solid var(--link); outline-offset: .15rem; border-radius: .2rem; }
 .quiet { color: var(--quiet); }
-.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.unseen {
+  position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+}
 .region {
   position: relative; overflow-x: auto; border: 1px solid var(--line); border-radius: .6rem;
   background: var(--paper);
@@ -242,34 +249,45 @@ caption { padding: .75rem 1rem 0; text-align: start; font-size: .875rem; color: 
 th, td { padding: .6rem 1rem; text-align: start; vertical-align: top; border-bottom: 1px solid var(--line); }
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { vertical-align: bottom; overflow-wrap: anywhere; }
-td, thead th { min-width: 13rem; }
+td, thead th { min-width: 13rem; width: 22rem; }
 th[scope="row"], .corner, .rows th:first-child {
   position: sticky; inset-inline-start: 0; min-width: 0; background: var(--paper);
 }
-th[scope="row"] { font-weight: 500; color: var(--quiet); }
-.corner { min-width: 0; }
-.rows td, .rows thead th { min-width: 0; white-space: nowrap; }
-.rows th[scope="row"] { font-weight: 600; min-width: 8rem; overflow-wrap: anywhere; }
+th[scope="row"] { font-weight: 500; white-space: nowrap; color: var(--quiet); }
+.corner { width: 1%; min-width: 0; }
+.rows td, .rows thead th { width: auto; min-width: 0; white-space: nowrap; }
+.rows th[scope="row"] { min-width: 8rem; font-weight: 650; white-space: normal; }
 .rows svg { width: 13rem; }
 .number { text-align: end; }
-td strong { padding: .1em .45em; margin-inline: -.45em; border-radius: .35em; color: var(--best); background: var(--best-ground); }
-td strong, thead th { font-weight: 650; }
+table strong {
+  padding: .1em .45em; border-radius: .35em; color: var(--best); background: var(--best-ground);
+}
+table strong, thead th { font-weight: 650; }
+td strong { margin-inline-start: -.45em; }
+.number strong { margin-inline: 0 -.45em; }
 td .quiet { font-size: .875rem; }
-time { white-space: nowrap; }
+td time, .note { white-space: nowrap; }
 svg { display: block; width: 100%; max-width: 22rem; height: 2.5rem; margin: .2rem 0; }
 .bar { fill: var(--bar); } .none { fill: var(--none); } .week { fill: transparent; }
 g:hover .week { fill: var(--line); }
-.legend { margin: .75rem 0 0; font-size: .875rem; color: var(--quiet); }
-.legend strong { padding: .1em .45em; border-radius: .35em; color: var(--best); background: var(--best-ground); }
-article { margin-top: 2.5rem; padding-top: 1.5rem; border-top: 1px solid var(--line); scroll-margin-top: 1rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: .75rem 2rem; margin: 0 0 1rem; }
+article { margin-top: 2.5rem; padding-top: 1.5rem; border-top: 1px solid var(--line); }
+dl {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: .75rem 2rem;
+  margin: 0 0 1rem;
+}
 dt { font-size: .875rem; color: var(--quiet); }
 dd { margin: 0; overflow-wrap: anywhere; }
-.warning { margin: 0 0 1rem; padding: .5rem .9rem; border-radius: .4rem; color: var(--warning); background: var(--warning-ground); overflow-wrap: anywhere; }
+.warning {
+  margin: 0 0 1rem; padding: .5rem .9rem; border-radius: .4rem; overflow-wrap: anywhere;
+  color: var(--warning); background: var(--warning-ground);
+}
 details { margin: .5rem 0; }
 summary { padding: .2rem 0; cursor: pointer; }
 ol, ul { margin: .5rem 0 1rem; padding: 0; list-style: none; }
-.weeks { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .1rem 1.5rem; font-size: .875rem; }
+.weeks {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .1rem 1.5rem;
+  font-size: .875rem;
+}
 .weeks li { display: flex; justify-content: space-between; gap: 1rem; border-bottom: 1px solid var(--line); }
 .weeks span { color: var(--quiet); }
 .weeks b.quiet { font-weight: 400; }
@@ -278,15 +296,13 @@ ol, ul { margin: .5rem 0 1rem; padding: 0; list-style: none; }
 @media (max-width: 40rem) {
   th, td { padding: .5rem .7rem; }
   td, thead th { min-width: 11rem; }
-  th[scope="row"] { max-width: 7.5rem; font-size: .875rem; overflow-wrap: anywhere; }
+  th[scope="row"] { font-size: .875rem; }
+  .rows th[scope="row"] { max-width: 9rem; font-size: inherit; }
 }
 @media print { .region { overflow: visible; } }
 """
-_POLICY = (
-    "default-src 'none'; style-src 'sha256-"
-    f"{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; base-uri 'none'; form-action 'none'"
-)
-"""Nothing is loaded and nothing runs; the style is this one alone."""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""Nothing is loaded and nothing runs."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -305,19 +321,19 @@ _PAGE = """<!doctype html>
 <h1>{title}</h1>
 <p>{of}</p>
 </header>
-<div class="region" role="region" aria-labelledby="caption" tabindex="0">
+<section class="region" aria-labelledby="figures" tabindex="0">
+<h2 class="unseen" id="figures">Figures side by side</h2>
 <table{kind}>
-<caption id="caption">{caption}</caption>
+<caption>{caption}</caption>
 {table}
 </table>
-</div>
-{legend}
+</section>
 {packages}
 </main>
 </body>
 </html>
 """
-_LEGEND = '<p class="legend"><strong>Marked</strong> figures are the best of those shown.</p>'
+_MARKED = "The figures; <strong>marked</strong> are the best of those shown"
 _PACKAGE = """<article id="package-{number}" aria-labelledby="name-{number}">
 <h2 id="name-{number}">{name}</h2>
 {warnings}<dl>

@@ -75,7 +75,9 @@ def _cell(cell: Cell, marks: int) -> str:
 
 def _linked(text: str, link: str | None) -> str:
     # An ampersand could begin a character reference, which counts in addresses too.
-    return f"[{_escaped(text)}]({link.replace('&', '&amp;')})" if link else _escaped(text)
+    if not link:
+        return _escaped(text)
+    return f"[{_escaped(comparison.without_scheme(text))}]({link.replace('&', '&amp;')})"
 
 
 _REFERENCES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}

@@ -6,6 +6,7 @@ is printed to; `print_to` does that.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -83,26 +84,40 @@ def print_to(
     Raises:
         OSError: the stream cannot be written to (it may be a closed pipe).
     """
-    console = _console(stream, width, colour, environ)
-    # Captured, because rich itself ends the program at a closed pipe.
-    with console.capture() as capture:
-        for index, renderable in enumerate(renderables):
-            if index:
-                console.print()
-            console.print(renderable)
-    stream.write(re.sub(r" +$", "", capture.get(), flags=re.MULTILINE))
+    # Rich ends the program at a closed pipe, so it does not get to see the stream.
+    paper = _Paper(stream.encoding)
+    console = _console(paper, width, environ, colour=colour, is_terminal=stream.isatty())
+    for index, renderable in enumerate(renderables):
+        if index:
+            console.print()
+        console.print(renderable)
+    stream.write(re.sub(r" +$", "", paper.getvalue(), flags=re.MULTILINE))
 
 
-def _console(stream: TextIO, width: int | None, colour: bool | None, environ: Mapping[str, str]) -> Console:
+class _Paper(io.StringIO):
+    """What is printed, for a stream of an encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has it as a variable
+        return self._encoding
+
+
+def _console(
+    paper: _Paper, width: int | None, environ: Mapping[str, str], *, colour: bool | None, is_terminal: bool
+) -> Console:
     is_plain = colour is False or (colour is None and bool(environ.get("NO_COLOR")))
     is_forced = colour is True or (colour is None and bool(environ.get("FORCE_COLOR")))
-    columns = width or Console(file=stream, force_terminal=False).width or CARD
+    columns = width or Console(file=paper, force_terminal=False).width or CARD
     return Console(
-        file=stream,
+        file=paper,
         width=max(columns, MINIMUM),
         height=25,  # without it a dumb terminal is 80 columns wide, whatever the width given
         # Rich takes an empty FORCE_COLOR for a wish to have none, and heeds TERM=dumb before FORCE_COLOR.
-        force_terminal=is_forced or stream.isatty(),
+        force_terminal=is_forced or is_terminal,
         color_system=_colours(environ) if is_forced else "auto",
         no_color=is_plain,
         legacy_windows=False,
@@ -127,7 +142,7 @@ class _Sheet:
     @classmethod
     def of(cls, options: ConsoleOptions) -> _Sheet:
         try:
-            "".join((UNICODE.bars, UNICODE.dot, UNICODE.ellipsis, UNICODE.line)).encode(options.encoding)
+            f"{UNICODE.bars}{UNICODE.dot}{UNICODE.ellipsis}{UNICODE.line}".encode(options.encoding)
         except (UnicodeEncodeError, LookupError):
             return cls(options.max_width, options.encoding, ASCII)
         return cls(options.max_width, options.encoding, UNICODE)
@@ -314,7 +329,7 @@ def _contributors(shown: Shown, sheet: _Sheet, width: int) -> str:
 
 
 def _beside(cells: Sequence[Text], widths: Sequence[int], gap: int) -> Iterator[Text]:
-    """Yield the lines of cells that stand side by side, each in its width; those of a width below 0 at the right."""
+    """Yield the lines of cells side by side, each in its width, at the right where that is below 0."""
     columns = [cell.split("\n", allow_blank=True) for cell in cells]
     for lines in zip_longest(*columns, fillvalue=Text()):
         whole = Text(no_wrap=True, overflow="crop")
@@ -357,7 +372,9 @@ class _Grid:
         for row in rows:
             cells = row.cells[part]
             label = _label(row, row.label, width)
-            yield from _beside([Text(label, "dim"), *(_cell(cell, width, sheet) for cell in cells)], widths, GAP)
+            yield from _beside(
+                [Text(label, "dim"), *(_cell(cell, width, sheet) for cell in cells)], widths, GAP
+            )
 
 
 def _line(width: int, sheet: _Sheet) -> Text:
@@ -376,7 +393,8 @@ def _cell(cell: Cell, width: int, sheet: _Sheet) -> Text:
         return drawn.append(f"\n{sheet.clipped(cell.text, width, 2)}", "dim")
     told = comparison.without_scheme(cell.text) if cell.link else cell.text
     mark = f" {BEST}" if cell.is_best else ""
-    text = _linked(sheet.clipped(told, width - len(mark), 4), cell.link, _style(cell)).append(mark, _style(cell))
+    text = Text().append_text(_linked(sheet.clipped(told, width - len(mark), 4), cell.link, _style(cell)))
+    text.append(mark, _style(cell))
     return text.append(f"\n{cell.note}", "dim") if cell.note else text
 
 
@@ -438,7 +456,9 @@ def _column(row: Row, marks: int, sheet: _Sheet) -> _Column:
     if row.cells and row.cells[0].weeks is not None:
         drawn = [_drawn(comparison.summed(cell.weeks or (), marks)[0], sheet.signs) for cell in row.cells]
         head = _label(row, row.short, marks)
-        return _Column(Text(head, "dim"), drawn, max(map(len, [*drawn, *head.split("\n")])))
+        return _Column(
+            Text(head, "dim"), drawn, max(len(line) for line in [*map(str, drawn), *head.split("\n")])
+        )
     is_marked = any(cell.is_best for cell in row.cells)
     told = [sheet.clipped(cell.note or cell.text, LABEL - is_marked, 2) for cell in row.cells]
     texts = [
