@@ -29,7 +29,7 @@ def parsed(text: str) -> Element:
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = set(
     """html head meta title style body main header h1 h2 p section table caption thead tbody tr th td strong
-    span a bdi wbr time article dl div dt dd details summary ol ul li b""".split()
+    span a bdi wbr time article dl div dt dd details summary ol ul li b br""".split()
 ) | {f"{SVG}{name}" for name in ("svg", "title", "g", "rect")}
 
 

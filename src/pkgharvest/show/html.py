@@ -161,7 +161,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "Slug", escape(record.slug)
     yield "Number in the catalog", _or_none(record.id)
     yield "Category", _cell(comparison.address(record.category or ""))
-    yield "Grids", " ".join(_cell(comparison.address(grid)) for grid in record.grids) or _or_none(None)
+    yield "Grids", "<br>".join(_cell(comparison.address(grid)) for grid in record.grids) or _or_none(None)
     yield "PyPI", _cell(comparison.project(record))
     yield "Last commit", _moment(record.last_updated)
     yield "Fetched", _moment(record.last_fetched)
