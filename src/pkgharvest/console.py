@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal, TextIO
@@ -19,10 +19,14 @@ from pkgharvest.results import Failure, Harvested, Result, Skipped
 if TYPE_CHECKING:
     from pkgharvest.net.quota import Gate
     from pkgharvest.output import Status
+    from pkgharvest.progress import Progress
 
 
 NAMED = 10
 """Targets that were not asked any more and are named; of the others the number is told."""
+
+BAR_AFTER = 1.0
+"""Seconds after which a harvest is long enough for a bar."""
 
 LogFormat = Literal["text", "logfmt", "json"]
 """Lines for people; or lines with time, level and event, as ``key=value`` or as JSON objects."""
@@ -65,20 +69,48 @@ class Console:
             now: the time, for logs.
         """
         self._rich = RichConsole(file=stream, highlight=False, soft_wrap=True, emoji=False, markup=False)
+        is_terminal = stream.isatty()  # rich would have it so where FORCE_COLOR is set
+        self._has_bar = is_terminal and not (quiet or log_format or self._rich.is_dumb_terminal)
+        self._progress: Progress | None = None
         self._form = log_format or "text"
         self._now = now
         self._lowest = Level.DEBUG if verbose else Level.INFO
-        if quiet or (unattended and not verbose and log_format is None and not self._rich.is_terminal):
+        if quiet or (unattended and not verbose and log_format is None and not is_terminal):
             self._lowest = Level.ERROR
         self._quiet = quiet
-        self._sums_up = verbose or log_format is not None or self._rich.is_terminal
+        self._sums_up = verbose or log_format is not None or is_terminal
         self._told: list[PkgharvestError] = []
         """Errors that many targets meet, and that have been told."""
         self._counts = dict.fromkeys(("records", "unchanged", "failed", "skipped", "not asked"), 0)
         self._not_asked: list[str] = []
 
+    @contextmanager
+    def progress(self, total: int | None, gates: Mapping[str, Gate]) -> Iterator[Callable[[], None]]:
+        """Yield what shows a bar, on a terminal that can; it is gone in the end.
+
+        Args:
+            total: how many targets there are, None if nobody knows.
+            gates: of the services, as they come.
+        """
+        if not self._has_bar:
+            yield lambda: None
+            return
+        from pkgharvest.progress import Progress  # noqa: PLC0415  most runs have no terminal
+
+        self._progress = Progress(self._rich, total, gates)
+        try:
+            yield self._progress.show
+        finally:
+            self._remove_bar()
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a context in which something may be written to the same terminal."""
+        return self._progress.aside() if self._progress else nullcontext()
+
     def result(self, result: Result, status: Status = "ok") -> None:
         """Tell of a result what there is to tell."""
+        if self._progress:
+            self._progress.advance(failed=isinstance(result, Failure))
         match result:
             case Harvested():
                 self._counts["records" if status == "ok" else "unchanged"] += 1
@@ -116,6 +148,7 @@ class Console:
 
     def stopped(self, error: StoppedError) -> None:
         """Tell once that the run was stopped."""
+        self._remove_bar()  # whatever ends the process now leaves the terminal as it was
         self._told.append(error)
         self.error(error)
 
@@ -141,6 +174,11 @@ class Console:
             text = f"{', '.join(told)} in {seconds:.1f} s" + (f" ({costs})" if costs else "")
             numbers = {name.replace(" ", "_"): count for name, count in counts.items()}
             self._line(Level.INFO, "summary", text, always=not self._quiet, **numbers)
+
+    def _remove_bar(self) -> None:
+        if self._progress:
+            self._progress.end()
+            self._progress = None
 
     def _line(
         self, level: Level, event: str, text: str, *, always: bool = False, **fields: str | int

@@ -15,7 +15,7 @@ import msgspec
 from pkgharvest import signals
 from pkgharvest.bases import Bases, HeldRecords, Layers
 from pkgharvest.budget import Budget
-from pkgharvest.console import Console
+from pkgharvest.console import BAR_AFTER, Console
 from pkgharvest.errors import (
     DownError,
     NotFoundError,
@@ -182,7 +182,10 @@ class _Run:
                 self._console.stopped(error)
                 session.stop(error)
 
-            with signals.told(asyncio.get_running_loop(), stop):
+            loop = asyncio.get_running_loop()
+            total = len(targets) if isinstance(targets, Sequence) else None
+            with signals.told(loop, stop), self._console.progress(total, session.gates) as show:
+                loop.call_later(BAR_AFTER, show)
                 async with aclosing(session.harvest(targets)) as results:
                     async for result in results:
                         self._take(result, documents, report)
@@ -192,7 +195,8 @@ class _Run:
         status: Status = "ok"
         try:
             if isinstance(result, Harvested):
-                status = documents.add(result.record, result.base)
+                with self._console.aside():
+                    status = documents.add(result.record, result.base)
             elif isinstance(result, Skipped) and result.record is not None:
                 documents.keep(result.record)
         except OccupiedError as error:

@@ -119,6 +119,11 @@ class Gate:
         finally:
             self._slots.release()
 
+    @property
+    def closed_for(self) -> float:
+        """Seconds that nobody passes, as the host asked to wait; 0 if it did not."""
+        return max(self._open_at - self._clock.monotonic(), 0.0)
+
     def note(self, request: Request[T], response: Response) -> None:
         """Count a request, and read from its answer what is left of the rate limit."""
         if response.origin is Origin.STORE:
