@@ -19,9 +19,9 @@ SOURCE = Path(pkgharvest.__file__).parent
 ROOMS = [
     ["__main__"],
     ["cli"],
-    ["run"],
+    ["run", "show.page", "show.gathering"],
     ["console", "library", "lists", "report", "snapshot"],
-    ["output", "session", "budget"],
+    ["output", "session", "budget", "progress"],
     ["settings", "harvester"],
     ["resolve", "reading"],
     ["listing"],
@@ -56,7 +56,7 @@ HOMES = {
     },
     "packaging": {"requirements", "resolve", "sources.pypi", "targets"},
     "platformdirs": {"settings"},
-    "rich": {"console", "show.terminal"},
+    "rich": {"console", "progress", "show.terminal"},
     "tenacity": {"net.retry"},
     "typer": {"cli"},
 }

@@ -72,7 +72,7 @@ def test_the_python_example_prints_what_is_shown() -> None:
 def test_every_field_of_a_record_is_explained() -> None:
     from pkgharvest.record import Record
 
-    table = README.split("## The record", 1)[1].split("## Recordings", 1)[0]
+    table = README.split("## The record", 1)[1].split("## Snapshots", 1)[0]
     named = [
         name
         for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 from pkgharvest.record import Record
@@ -31,6 +32,10 @@ class Bases(Protocol):
         """Return the record of a slug, None if there is none; raises as `of` does."""
         ...
 
+    def slugs(self) -> Iterable[str]:
+        """Return the slugs of all records."""
+        ...
+
 
 class HeldRecords:
     """Earlier records in memory; of two that are alike the later one counts."""
@@ -50,6 +55,10 @@ class HeldRecords:
         """Return the record of a slug; see `Bases`."""
         return self._records.get(slug_key(slug))
 
+    def slugs(self) -> list[str]:
+        """Return the slugs of all records; see `Bases`."""
+        return [record.slug for key, record in self._records.items() if key == slug_key(record.slug)]
+
 
 class Layers:
     """Several places for earlier records; the first that has one counts."""
@@ -65,6 +74,10 @@ class Layers:
     def of_slug(self, slug: str) -> Record | None:
         """Return the record of a slug; see `Bases`."""
         return next(filter(None, (place.of_slug(slug) for place in self._places)), None)
+
+    def slugs(self) -> Iterator[str]:
+        """Return the slugs of all records; see `Bases`."""
+        return chain.from_iterable(place.slugs() for place in self._places)
 
 
 def slug_key(slug: str) -> str:

@@ -6,9 +6,9 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TextIO
 
 import typer
 
@@ -161,6 +161,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Tell errors alone.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, and the costs.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
     log_format: Annotated[
         Literal["text", "logfmt", "json"] | None,
         typer.Option("--log-format", help="Lines for people, or with time and level for logs."),
@@ -176,7 +177,8 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     pkgharvest fetch --from packages.txt --base old.jsonl -f jsonl -o new.jsonl
     """
     unattended = output not in (None, "-")
-    with _exit_codes(quiet=quiet, verbose=verbose, unattended=unattended, log_format=log_format) as console:
+    manner = _Manner(quiet, verbose, unattended=unattended, log_format=log_format, colour=not no_color)
+    with _exit_codes(manner) as console:
         from dataclasses import replace
 
         from pkgharvest.settings import Settings, age
@@ -216,6 +218,96 @@ def fetch(  # noqa: PLR0913  each is an option of the command
                 raise
             console.note(f"{error.message}, so nothing was done")
             code = 0
+    raise typer.Exit(code)
+
+
+@app.command(epilog=EPILOGUE)
+def show(  # noqa: PLR0913  each is an option of the command
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TARGET]...",
+            help="What fetch takes; or files of records (x.json, x.jsonl) and folders of them (snapshots/).",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    lists: Annotated[
+        list[str] | None, typer.Option("--from", metavar="FILE", help="Lists of targets, as for fetch.")
+    ] = None,
+    form: Annotated[
+        Literal["table", "markdown", "html", "json"],
+        typer.Option("--format", "-f", help="For the terminal, for a README, a page, or the records."),
+    ] = "table",
+    rows: Annotated[bool, typer.Option("--rows", help="One row for each package, not one column.")] = False,
+    sort: Annotated[
+        Literal["stars", "commits", "updated", "name"] | None,
+        typer.Option("--sort", help="Sort by stars, commits in the year, last commit, or name."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Earlier records to start from: a file in any format, a folder."),
+    ] = None,
+    catalog: Annotated[
+        bool, typer.Option("--catalog", help="Ask Django Packages for the fields that only it knows.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Answer from what is stored, whatever its age.")
+    ] = False,
+    replay: Annotated[
+        str | None, typer.Option(metavar="FILE.har", help="Answer from a recording; 'demo' is shipped.")
+    ] = None,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Tell errors alone.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, and the costs.")] = False,
+) -> None:
+    """Show a package as a card, several side by side.
+
+    pkgharvest show django-pghistory
+
+    pkgharvest show snapshots/ --rows --sort stars
+    """
+    with _exit_codes(_Manner(quiet, verbose, colour=not no_color)) as console:
+        from dataclasses import replace
+
+        from pkgharvest import run
+        from pkgharvest.errors import OutputError
+        from pkgharvest.settings import Settings
+        from pkgharvest.show import comparison, gathering, page
+
+        settings = replace(
+            Settings.from_environment(os.environ), catalog=catalog, offline=offline, replay=replay
+        )
+        hosts = _hosts(settings)
+        paths = [text for text in targets or [] if gathering.is_path(text)]
+        named = _parsed([text for text in targets or [] if text not in paths], hosts, console)
+        gathered = gathering.Gathered()
+        code = 0
+        for shown in gathering.records_in(paths, hosts):
+            if isinstance(shown, comparison.Shown):
+                gathered.shown.append(shown)
+            else:
+                console.result(shown)
+                code = 3
+        if named or lists or not paths:
+            found = _targets(named, lists or [], hosts, failed=False, all_catalog=False)
+            order = run.Order(found, base, nullcontext(gathered), take=gathered.take)
+            code = run.fetch(settings, order, hosts, console) or code
+        layout = page.Layout(
+            form=form,
+            rows=rows,
+            by=comparison.SortBy(sort) if sort else None,
+            colour=False if no_color else None,
+        )
+        if output is not None:
+            page.write_file(gathered.shown, layout, output)
+        elif sys.stdout is None:
+            raise OutputError("the standard output is closed")
+        else:
+            page.write(gathered.shown, layout, sys.stdout)
     raise typer.Exit(code)
 
 
@@ -396,27 +488,28 @@ def _store() -> Iterator[Store]:
             yield store
 
 
+class _Manner(NamedTuple):
+    """How a command is to talk; see `Console`."""
+
+    quiet: bool = False
+    verbose: bool = False
+    unattended: bool = False
+    log_format: LogFormat | None = None
+    colour: bool = True
+
+
+USUAL = _Manner()
+
+
 @contextmanager
-def _exit_codes(
-    *,
-    quiet: bool = False,
-    verbose: bool = False,
-    unattended: bool = False,
-    log_format: LogFormat | None = None,
-) -> Iterator[Console]:
+def _exit_codes(manner: _Manner = USUAL) -> Iterator[Console]:
     """Yield the console, and turn what ends a command into a line on it and an exit code."""
     from pkgharvest import signals
     from pkgharvest.console import Console
     from pkgharvest.errors import OutputError, PkgharvestError, SettingError, TargetError
     from pkgharvest.settings import TokenSettingError
 
-    console = Console(
-        sys.stderr or io.StringIO(),
-        quiet=quiet,
-        verbose=verbose,
-        unattended=unattended,
-        log_format=log_format,
-    )
+    console = Console(sys.stderr or io.StringIO(), **manner._asdict())
     codes = {
         TokenSettingError: 4,
         SettingError: USAGE,
@@ -426,7 +519,7 @@ def _exit_codes(
     }
     try:
         with signals.raised():
-            if quiet and verbose:
+            if manner.quiet and manner.verbose:
                 raise SettingError("--quiet and --verbose contradict each other")
             yield console
     except PkgharvestError as error:

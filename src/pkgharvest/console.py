@@ -55,6 +55,7 @@ class Console:
         verbose: bool = False,
         unattended: bool = False,
         log_format: LogFormat | None = None,
+        colour: bool = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take the stream, and how much to tell and how.
@@ -66,9 +67,17 @@ class Console:
             unattended: tell errors alone where the stream is no terminal, so that mail from cron means
                 trouble; without effect where a format or everything was asked for.
             log_format: the form of the lines, None for text.
+            colour: whether a terminal that wants colours gets them.
             now: the time, for logs.
         """
-        self._rich = RichConsole(file=stream, highlight=False, soft_wrap=True, emoji=False, markup=False)
+        self._rich = RichConsole(
+            file=stream,
+            no_color=None if colour else True,
+            highlight=False,
+            soft_wrap=True,
+            emoji=False,
+            markup=False,
+        )
         is_terminal = stream.isatty()  # rich would have it so where FORCE_COLOR is set
         self._has_bar = is_terminal and not (quiet or log_format or self._rich.is_dumb_terminal)
         self._progress: Progress | None = None

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
 from pkgharvest.commits import commits_over_52
 from pkgharvest.durations import in_words
-from pkgharvest.errors import DownError, PkgharvestError, StoppedError, TargetError
+from pkgharvest.errors import DownError, NotFoundError, PkgharvestError, StoppedError, TargetError
 from pkgharvest.listing import Listed, Listing
 from pkgharvest.net.message import Cost, Fetch
 from pkgharvest.order import in_groups, in_order, one_by_one
@@ -36,6 +36,22 @@ CONTRIBUTOR_PAGES = 20
 """Pages of contributors that are read at most. GitHub links the first 500 addresses to logins: five pages."""
 
 
+SUGGESTIONS = 20
+"""How often in a run a name is looked for that was perhaps meant: in long lists it is not a typing error."""
+
+
+@dataclass(slots=True)
+class Allowance:
+    """A number of times."""
+
+    left: int
+
+    def is_spent(self) -> bool:
+        """Take one; tell whether there was none left."""
+        self.left -= 1
+        return self.left < 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harvester:
     """The rules by which targets become records."""
@@ -49,6 +65,8 @@ class Harvester:
     """The time zone that the record's times are written in."""
     refresh: bool = False
     """Whether participants are asked for though nothing has been committed since the base record."""
+    suggestions: Allowance = field(default_factory=lambda: Allowance(SUGGESTIONS))
+    """How often a name is looked for that was perhaps meant."""
     max_age: timedelta | None = None
     """How old a base record may be so that its package is skipped; None if none is."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -101,6 +119,9 @@ class Harvester:
         ]
         finished = dict(zip((number for number, _ in known), await _all(steps), strict=True))
         outcomes = [finished.get(number, subject) for number, subject in enumerate(subjects)]
+        for number, outcome in enumerate(outcomes):
+            if isinstance(outcome, NotFoundError):
+                outcomes[number] = await self._advised(outcome, targets[number], visits[number])
         return [
             outcome if isinstance(outcome, Harvested) else _failure(target, outcome, visit.cost)
             for target, outcome, visit in zip(targets, outcomes, visits, strict=True)
@@ -151,6 +172,13 @@ class Harvester:
         harvested = iter(await self.batch(targets, ending) if targets else [])
         return [item if isinstance(item, Failure | Skipped) else next(harvested) for item in group]
 
+    async def _advised(self, error: NotFoundError, target: Package, ask: Visit) -> NotFoundError:
+        """Return the error, with the name that was perhaps meant."""
+        if self.suggestions.is_spent():
+            return error
+        name = await self.resolver.suggested(target, ask)
+        return NotFoundError(error.message, f"Did you mean {name}?") if name else error
+
     async def _finish(
         self, target: Package, subject: Subject, reading: Reading | PkgharvestError, ask: Visit
     ) -> Harvested:
@@ -188,6 +216,7 @@ class Harvester:
             moved_to=moved_to,
             archived=facts.archived,
             warnings=tuple(filter(None, [*subject.warnings, moved, doubt, missing])),
+            released=project.released if project else None,
             base=subject.base,
             cost=ask.cost,
         )

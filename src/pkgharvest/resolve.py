@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from pkgharvest.bases import Bases
-from pkgharvest.errors import NoRepositoryError, NotFoundError, RateLimitedError, TargetError, UpstreamError
+from pkgharvest.errors import (
+    NoRepositoryError,
+    NotFoundError,
+    PkgharvestError,
+    RateLimitedError,
+    TargetError,
+    UpstreamError,
+)
 from pkgharvest.listing import Listed
 from pkgharvest.record import Record
 from pkgharvest.results import Lead
@@ -25,6 +33,9 @@ from pkgharvest.targets import (
     parse_repository,
 )
 from pkgharvest.visit import Visit
+
+_TYPOS = 3
+"""Characters that a mistyped name is shorter or longer at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,23 @@ class Resolver:
             )
         return project, ""
 
+    async def suggested(self, target: Target | Listed, ask: Visit) -> str | None:
+        """Return the slug of a known package whose name is nearly that of a target, None if there is none.
+
+        Known are the base records, and, where it may be asked, what the catalog finds.
+        """
+        if not isinstance(target, PackageTarget):
+            return None
+        if found := _nearest(target.slug, self.bases.slugs()):
+            return found
+        if self.catalog is None:
+            return None
+        try:
+            hits = await ask(self.catalog.search(target.slug[: max(3, len(target.slug) * 2 // 3)]))
+        except PkgharvestError:
+            return None
+        return _nearest(target.slug, (hit.slug for hit in hits))
+
     def _repositories(self, project: Project) -> Iterator[str]:
         return (found.repository.key for found in repositories_of(project, self.hosts))
 
@@ -212,6 +240,11 @@ class Resolver:
                 f"its repository {url!r} is on no host that is read", "Only GitHub is read"
             )
         return repository
+
+
+def _nearest(slug: str, known: Iterable[str]) -> str | None:
+    near = [other for other in known if other != slug and abs(len(other) - len(slug)) <= _TYPOS]
+    return next(iter(get_close_matches(slug, near, n=1, cutoff=0.8)), None)
 
 
 def _slug(target: Target) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from pkgharvest.errors import PkgharvestError
@@ -39,6 +40,8 @@ class Harvested:
     """Where the repository is now, if that is not where it was looked for."""
     archived: bool
     warnings: tuple[str, ...]
+    released: datetime | None = None
+    """When the version was released; None if PyPI does not say."""
     base: Record | None = None
     """The earlier record that this one starts from."""
     cost: Cost = field(default_factory=Cost)

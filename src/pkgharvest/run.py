@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -103,6 +103,8 @@ class Order:
     report: Path | None = None
     strict: bool = False
     """Whether nothing is asked if one target cannot be understood."""
+    take: Callable[[Result], Result] = lambda result: result
+    """Sees each result before it is told, and may add to it."""
 
 
 def fetch(settings: Settings, order: Order, hosts: Hosts, console: Console) -> int:
@@ -134,7 +136,7 @@ class _Run:
                     bases = Layers([documents, earlier]) if isinstance(documents, Snapshot) else earlier
                     targets = await self._examined(order, documents, bases)
                     report.begin()
-                    await self._harvest(targets, bases, documents, report)
+                    await self._harvest(order, targets, bases, documents, report)
             except OutputError as error:
                 if not report.has_begun:
                     raise
@@ -169,6 +171,7 @@ class _Run:
 
     async def _harvest(
         self,
+        order: Order,
         targets: Sequence[Named | Failure] | AsyncIterable[Named | Failure],
         bases: Bases,
         documents: Documents,
@@ -188,7 +191,7 @@ class _Run:
                 loop.call_later(BAR_AFTER, show)
                 async with aclosing(session.harvest(targets)) as results:
                     async for result in results:
-                        self._take(result, documents, report)
+                        self._take(order.take(result), documents, report)
 
     def _take(self, result: Result, documents: Documents, report: Report) -> None:
         """Write a result, and tell of it."""

@@ -42,6 +42,12 @@ class Category(msgspec.Struct, frozen=True):
     slug: str
 
 
+class Hit(msgspec.Struct, frozen=True):
+    """A package that a search found."""
+
+    slug: str
+
+
 class Page(msgspec.Struct, frozen=True):
     """A page of the list of packages; they are decoded one by one, as one may be odd."""
 
@@ -76,6 +82,10 @@ class Catalog:
     def packages(self, offset: int) -> Request[Page]:
         """Ask for a page of all packages, newest first."""
         return self._request(f"packages/?limit={PAGE}&offset={offset}", Page, "the list of packages")
+
+    def search(self, text: str) -> Request[list[Hit]]:
+        """Ask for packages, 20 at most, whose name or description holds a text of slug characters."""
+        return self._request(f"search/?q={text}", list[Hit], f"packages like {text!r}")
 
     def grid(self, key: str) -> Request[Grid]:
         """Ask for a grid by slug or number."""

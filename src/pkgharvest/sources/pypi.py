@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
 import msgspec
@@ -50,10 +51,26 @@ class Project(msgspec.Struct, frozen=True):
     home_page: str | None = None
     download_url: str | None = None
     docs_url: str | None = None
+    released: datetime | None = None
+    """When the first file of the version was uploaded; None if it has none."""
+
+
+class _File(msgspec.Struct):
+    upload_time_iso_8601: datetime | None = None
 
 
 class _Document(msgspec.Struct):
     info: Project
+    urls: msgspec.Raw = msgspec.Raw(b"[]")
+    """The files of the version; only a warning depends on them, so that they may have any shape."""
+
+    def project(self) -> Project:
+        try:
+            files = msgspec.json.decode(self.urls, type=list[_File])
+        except msgspec.MsgspecError:
+            return self.info
+        times = [file.upload_time_iso_8601 for file in files if file.upload_time_iso_8601]
+        return msgspec.structs.replace(self.info, released=min(times, default=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +96,7 @@ class PyPI:
 
         def judge(response: Response) -> Project:
             if response.status == HTTPStatus.OK:
-                return answers.decode(response, _Document).info
+                return answers.decode(response, _Document).project()
             raise answers.failure(response, f"the project {name!r}")
 
         # The CDN in front of PyPI keeps answers for as long, so that asking earlier tells nothing new.
