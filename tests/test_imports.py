@@ -19,7 +19,7 @@ SOURCE = Path(pkgharvest.__file__).parent
 ROOMS = [
     ["__main__"],
     ["cli"],
-    ["run", "show.page", "show.gathering"],
+    ["run", "schema", "show.page", "show.gathering"],
     ["console", "library", "lists", "report", "snapshot"],
     ["output", "session", "budget", "progress"],
     ["settings", "harvester"],
@@ -48,6 +48,7 @@ HOMES = {
         "record",
         "report",
         "run",
+        "schema",
         "sources.answers",
         "sources.catalog",
         "sources.github",
@@ -112,6 +113,8 @@ SLOW = {"httpx", "rich.progress", "asyncio", "tenacity", "sqlite3", "pydantic", 
         ["fetch"],
         ["fetch", "--format", "xml"],
         ["fetch", "../x"],
+        ["schema", "--help"],
+        ["schema", "targets"],
     ],
 )
 def test_what_asks_nothing_imports_nothing_slow(arguments: list[str]) -> None:

@@ -337,6 +337,28 @@ def limits(
                 typer.echo(f"GitHub {name}: {run.left(quotas[resource])}")
 
 
+@app.command()
+def schema(
+    document: Annotated[
+        Literal["record", "list", "report"],
+        typer.Argument(
+            metavar="[record|list|report]",
+            help="A record, the list of --format list, or a line of a report.",
+        ),
+    ] = "record",
+) -> None:
+    """Show the JSON Schema (draft 2020-12) of what is written.
+
+    pkgharvest schema > record.schema.json
+
+    pkgharvest schema report | jq '."$defs".TargetLine.properties.status'
+    """
+    with _exit_codes():
+        from pkgharvest.schema import encode_schema
+
+        typer.echo(encode_schema(document), nl=False)
+
+
 @cache_app.command("info")
 def cache_info() -> None:
     """Show where answers are stored, how many and how large.

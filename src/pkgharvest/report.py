@@ -13,7 +13,7 @@ import msgspec
 from pkgharvest.files import replacing
 from pkgharvest.net.quota import Gate
 from pkgharvest.output import Status
-from pkgharvest.record import Record
+from pkgharvest.record import Moment, Record
 from pkgharvest.results import Failure, Harvested, Lead, Result, Skipped
 from pkgharvest.version import __version__
 from pkgharvest.weeks import window
@@ -43,7 +43,7 @@ class TargetLine(msgspec.Struct, frozen=True, kw_only=True):
     found: Lead | None = None
     """How the repository was found."""
     warnings: list[str] = []
-    window_end: datetime | None = None
+    window_end: Moment | None = None
     """The end of the 52 weeks that were counted."""
     requests: int = 0
     """What was asked for it; a query for many packages is counted with the first of them."""
@@ -60,7 +60,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     charged: int
     limit: int | None = None
     remaining: int | None = None
-    reset: datetime | None = None
+    reset: Moment | None = None
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     """Of pkgharvest."""
-    started: datetime
+    started: Moment
     seconds: float
     exit_code: int
     ok: int
