@@ -33,21 +33,25 @@ def examples() -> list[tuple[str, str]]:
         for block in blocks
         for example in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
     ]
-    return [(command, output) for command, output in shown if "--replay demo" in command]
+    without_network = ("--replay demo", "pkgharvest schema")
+    return [
+        (command, output) for command, output in shown if any(part in command for part in without_network)
+    ]
 
 
 def environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "COLUMNS": "80"}
 
 
-def test_the_help_is_the_commands_own() -> None:
-    command = [sys.executable, "-m", "pkgharvest", "fetch", "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
-    assert block_after("<!-- help: pkgharvest fetch --help -->", "text") == shown.stdout
+@pytest.mark.parametrize("command", ["fetch", "schema"])
+def test_the_help_is_the_commands_own(command: str) -> None:
+    program = [sys.executable, "-m", "pkgharvest", command, "--help"]
+    shown = subprocess.run(program, capture_output=True, text=True, check=True, env=environment())
+    assert block_after(f"<!-- help: pkgharvest {command} --help -->", "text") == shown.stdout
 
 
 def test_there_are_examples() -> None:
-    assert len(examples()) >= 4
+    assert len(examples()) >= 6
 
 
 @pytest.mark.parametrize(("command", "output"), examples())
