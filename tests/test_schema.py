@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -75,8 +77,8 @@ def is_valid(document: Document, value: object) -> bool:
     return VALIDATORS[document].is_valid(value)
 
 
-def told(document: Document, value: object) -> list[str]:
-    """Return what is wrong with a value."""
+def wrong(document: Document, value: object) -> list[str]:
+    """Return what is wrong with a value, each with its place."""
     return [f"{error.json_path}: {error.message}" for error in VALIDATORS[document].iter_errors(value)]
 
 
@@ -140,37 +142,62 @@ def test_there_is_no_other_schema() -> None:
     assert "'targets' is not one of 'record', 'list', 'report'" in result.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the machine has no full device")
+@pytest.mark.parametrize(
+    ("redirection", "told"),
+    [
+        (">/dev/full", "error: the standard output cannot be written: No space left on device\n"),
+        (">&-", "error: the standard output is closed\n"),
+    ],
+    ids=["full", "closed"],
+)
+def test_a_schema_that_cannot_be_written_is_exit_7(redirection: str, told: str) -> None:
+    command = f"{sys.executable} -m pkgharvest schema {redirection}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (7, told)
+
+
+def test_a_closed_pipe_ends_quietly() -> None:
+    command = [sys.executable, "-m", "pkgharvest", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 141
+
+
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_the_golden_records_are_valid(path: Path) -> None:
-    assert told("record", json.loads(path.read_bytes())) == []
+    assert wrong("record", json.loads(path.read_bytes())) == []
 
 
 def test_the_records_of_the_demo_are_valid() -> None:
     targets = [path.stem for path in GOLDEN]
     records = [json.loads(line) for line in run("fetch", *targets, "--format", "jsonl").splitlines()]
     assert [record["slug"] for record in records] == targets
-    assert [told("record", record) for record in records] == [[], [], []]
+    assert [wrong("record", record) for record in records] == [[], [], []]
 
 
 def test_a_record_without_what_only_the_catalog_knows_is_valid() -> None:
     result = CliRunner().invoke(app, ["fetch", "django-pghistory", "--replay", "demo"])
     record = json.loads(result.stdout)
-    assert (record["id"], told("record", record)) == (None, [])
+    assert (record["id"], wrong("record", record)) == (None, [])
 
 
 def test_a_record_of_the_catalog_that_never_fetched_it_is_valid() -> None:
-    assert told("record", catalog_record()) == []
+    assert wrong("record", catalog_record()) == []
 
 
 def test_the_api_may_give_records_further_fields() -> None:
-    assert told("record", A_RECORD | {"usage_count": 5}) == []
+    assert wrong("record", A_RECORD | {"usage_count": 5}) == []
 
 
 def test_envelopes_are_valid() -> None:
     written = json.loads(run("fetch", *(path.stem for path in GOLDEN), "--format", "list"))
-    assert (written["count"], told("list", written)) == (3, [])
-    assert told("list", ENVELOPE | {"results": [A_RECORD, catalog_record()]}) == []
-    assert told("list", {"count": 0, "next": None, "previous": None, "results": []}) == []
+    assert (written["count"], wrong("list", written)) == (3, [])
+    assert wrong("list", ENVELOPE | {"results": [A_RECORD, catalog_record()]}) == []
+    assert wrong("list", {"count": 0, "next": None, "previous": None, "results": []}) == []
 
 
 @pytest.mark.parametrize("field", ["count", "next", "previous", "results"])
@@ -183,7 +210,7 @@ def test_an_envelope_without_a_field_or_with_another_type_is_not_valid(field: st
 
 def test_an_envelope_with_a_broken_record_is_not_valid() -> None:
     broken = ENVELOPE | {"results": [A_RECORD, without(A_RECORD, "slug")]}
-    assert told("list", broken) == ["$.results[1]: 'slug' is a required property"]
+    assert wrong("list", broken) == ["$.results[1]: 'slug' is a required property"]
 
 
 def test_lines_of_every_kind_of_a_report_are_valid(tmp_path: Path) -> None:
@@ -209,13 +236,13 @@ def test_lines_of_every_kind_of_a_report_are_valid(tmp_path: Path) -> None:
         *(None, "duplicate", "fresh", "not-recorded")
     }
     assert values[1]["run"]["quotas"] != []
-    assert [told("report", value) for value in values] == [[]] * len(values)
+    assert [wrong("report", value) for value in values] == [[]] * len(values)
 
 
 def test_a_line_in_which_nothing_is_null_is_valid() -> None:
     assert None not in [*TARGET_LINE.values(), *A_QUOTA.values()]
-    assert told("report", TARGET_LINE) == []
-    assert told("report", {"run": RUN_LINE}) == []
+    assert wrong("report", TARGET_LINE) == []
+    assert wrong("report", {"run": RUN_LINE}) == []
 
 
 def test_what_is_no_line_of_a_report_is_not_valid() -> None:
@@ -340,5 +367,5 @@ RECORDS = st.builds(
 @given(RECORDS)
 def test_whatever_record_is_written_is_valid_and_can_be_read(record: Record) -> None:
     for text in (encode_api(record), encode_line(record)):
-        assert told("record", json.loads(text)) == []
+        assert wrong("record", json.loads(text)) == []
         assert decode_record(text) == record

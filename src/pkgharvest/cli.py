@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, NamedTuple, TextIO
 
 import typer
 
@@ -354,9 +354,10 @@ def schema(
     pkgharvest schema report | jq '."$defs".TargetLine.properties.status'
     """
     with _exit_codes():
+        from pkgharvest.output import flushing
         from pkgharvest.schema import encode_schema
 
-        typer.echo(encode_schema(document), nl=False)
+        flushing(_stdout())(encode_schema(document))
 
 
 @cache_app.command("info")
@@ -480,7 +481,7 @@ def _now() -> datetime:
 def _sink(
     form: Format, output: str | None, hosts: Hosts, *, only_changed: bool, force: bool
 ) -> AbstractContextManager[Documents]:
-    from pkgharvest.errors import OutputError, SettingError
+    from pkgharvest.errors import SettingError
     from pkgharvest.output import in_file, on_stream
     from pkgharvest.snapshot import Manners, snapshot
 
@@ -491,10 +492,16 @@ def _sink(
     if only_changed or force:
         raise SettingError("--only-changed and --force are for a folder: give --output FOLDER/")
     if output in (None, "-"):
-        if sys.stdout is None:  # the caller closed it
-            raise OutputError("the standard output is closed")
-        return on_stream(form, sys.stdout.buffer)
+        return on_stream(form, _stdout())
     return in_file(form, Path(output))
+
+
+def _stdout() -> BinaryIO:
+    from pkgharvest.errors import OutputError
+
+    if sys.stdout is None:  # the caller closed it
+        raise OutputError("the standard output is closed")
+    return sys.stdout.buffer
 
 
 @contextmanager

@@ -134,13 +134,10 @@ def documents(form: Format, write: Write) -> Documents:
             return Envelope(write)
 
 
-@contextmanager
-def on_stream(form: Format, stream: BinaryIO) -> Iterator[Documents]:
-    """Yield what writes records to a stream, each flushed so that a pipe has it at once.
+def flushing(stream: BinaryIO) -> Write:
+    """Return what writes to the standard output, flushed each time so that a pipe has it at once.
 
-    Raises:
-        BrokenPipeError: nobody reads the stream any more.
-        OutputError: the stream cannot be written.
+    It raises BrokenPipeError if nobody reads the stream any more, OutputError if it cannot be written.
     """
 
     def write(data: bytes) -> None:
@@ -152,7 +149,18 @@ def on_stream(form: Format, stream: BinaryIO) -> Iterator[Documents]:
         except OSError as error:
             raise OutputError(f"the standard output cannot be written: {error.strerror}") from error
 
-    with closing(documents(form, write)) as target:
+    return write
+
+
+@contextmanager
+def on_stream(form: Format, stream: BinaryIO) -> Iterator[Documents]:
+    """Yield what writes records to a stream, each flushed so that a pipe has it at once.
+
+    Raises:
+        BrokenPipeError: nobody reads the stream any more.
+        OutputError: the stream cannot be written.
+    """
+    with closing(documents(form, flushing(stream))) as target:
         yield target
         target.finish()
 
