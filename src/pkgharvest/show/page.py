@@ -60,8 +60,9 @@ def write_file(shown: Sequence[Shown], layout: Layout, path: Path) -> None:
     with replacing(path) as file:
         if layout.form == "table":
             content = io.BytesIO()
-            _print(shown, layout, io.TextIOWrapper(content, encoding="utf-8", write_through=True))
-            file.write(content.getvalue())
+            with io.TextIOWrapper(content, encoding="utf-8", write_through=True) as paper:
+                _print(shown, layout, paper)
+                file.write(content.getvalue())
         else:
             file.write(_text(shown, layout))
 
