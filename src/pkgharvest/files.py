@@ -14,8 +14,9 @@ from typing import BinaryIO
 
 from pkgharvest.errors import OccupiedError, OutputError
 
-# What concerns one name alone, while its neighbours can be written.
-_OF_THIS_FILE = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP})
+# What concerns one name alone, while its neighbours can be written: EPERM where the file cannot be
+# replaced (immutable, or another's in a sticky folder), EBUSY where something is mounted on it.
+_OF_THIS_FILE = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ELOOP, errno.EPERM, errno.EBUSY})
 
 
 TEMPORARY = ".pkgharvest.tmp"
@@ -81,6 +82,7 @@ def replacing(path: Path, *, swept: bool = False) -> Iterator[Replacement]:
         if path.is_dir():
             raise OccupiedError(f"{path} is a folder", "Name a file")
         direct = old is not None and not stat.S_ISREG(old.st_mode)
+        is_link = path.is_symlink()
         if not direct:  # what a link to a pipe resolves to cannot be opened by name
             path = Path(os.path.realpath(path))
         if direct:
@@ -89,7 +91,7 @@ def replacing(path: Path, *, swept: bool = False) -> Iterator[Replacement]:
         else:
             if old is not None and not os.access(path, os.W_OK):
                 raise OccupiedError(f"{path} is read-only")
-            if not swept:
+            if not swept or is_link:
                 sweep(path.parent, path.name)
             stream, temporary = _temporary(path)
     replacement = Replacement(path, stream)
@@ -105,7 +107,8 @@ def replacing(path: Path, *, swept: bool = False) -> Iterator[Replacement]:
         with suppress(OSError):
             stream.close()
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def _prefix(name: str) -> str:
@@ -128,7 +131,8 @@ def _temporary(path: Path) -> tuple[BinaryIO, Path]:
 
 
 def _remove_if_left(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    # For writing: network shares lock nothing else.
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -33,7 +33,8 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()
+            if _is_at(path, descriptor):  # not another run's, where somebody removed ours by hand
+                path.unlink()
         os.close(descriptor)
 
 
@@ -41,12 +42,14 @@ def _taken(path: Path) -> int:
     while True:
         descriptor = -1
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            descriptor, is_ours = _opened(path)
             _lock(descriptor, path)
             if _is_at(path, descriptor):
-                _sign(descriptor, path)
-                return descriptor
-            os.close(descriptor)  # its last holder removed it meanwhile
+                if is_ours:
+                    _sign(descriptor, path)
+                    return descriptor
+                path.unlink()
+            os.close(descriptor)  # removed, by its last holder or as it is of no use
         except BaseException as error:
             if descriptor >= 0:
                 with suppress(OSError):
@@ -54,6 +57,16 @@ def _taken(path: Path) -> int:
             if isinstance(error, OSError):
                 raise OutputError(f"{path.parent} cannot be written: {error.strerror}") from error
             raise
+
+
+def _opened(path: Path) -> tuple[int, bool]:
+    """Return the file, and whether it is for writing: another user's killed run may have left it."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), True
+    except PermissionError:
+        if not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW), False
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -113,8 +113,10 @@ class Settings:
 
     @property
     def store_folder(self) -> Path:
-        """The folder of stored answers."""
-        return self.cache_folder or platformdirs.user_cache_path("pkgharvest", appauthor=False)
+        """The folder of stored answers; relative where the user has no home, and then of no use."""
+        if self.cache_folder is not None:
+            return self.cache_folder.absolute()
+        return platformdirs.user_cache_path("pkgharvest", appauthor=False)
 
     @property
     def hosts(self) -> Hosts:

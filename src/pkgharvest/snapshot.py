@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pkgharvest.bases import keys_of_record, keys_of_target
+from pkgharvest.bases import keys_of_record, keys_of_target, slug_key
 from pkgharvest.errors import OccupiedError, OutputError
 from pkgharvest.files import replacing, sweep
 from pkgharvest.lock import locked
@@ -155,12 +155,10 @@ class Snapshot(Folder):
             OccupiedError: what is there is not to be overwritten; other records can be written.
             OutputError: it cannot be written, and others neither.
         """
-        name = self.name_of(record.slug)
         path = self.path / f"{record.slug}{_ENDING}"
-        if name not in (None, path.name):
-            raise OccupiedError(f"{path} and {name} differ by case alone", "Some file systems ignore case")
+        self._check(record.slug)
         old = self.of_slug(record.slug)
-        if old is not None and base is None and not self._manners.force:
+        if old is not None and not self._manners.force and not self._is_same(old, base):
             raise OccupiedError(f"{path} holds another package, of {old.repo_url}", _FORCE)
         if old is not None and self._manners.only_changed and self._is_alike(path, old, record):
             return "unchanged"
@@ -187,9 +185,14 @@ class Snapshot(Folder):
             OccupiedError: it cannot.
         """
         path = self.path / f"{slug}{_ENDING}"
+        name = self.name_of(slug)
+        if name not in (None, path.name):
+            raise OccupiedError(f"{path} and {name} differ by case alone", "Some file systems ignore case")
         try:
             mode = path.stat().st_mode
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if path.is_symlink():
+                raise OccupiedError(f"{path} is a link to nothing", "Move it out of the way") from error
             return
         except OSError as error:
             raise OccupiedError(f"{path} cannot be written: {error.strerror}") from error
@@ -197,6 +200,13 @@ class Snapshot(Folder):
             raise OccupiedError(f"{path} is no file", "Move it out of the way")
         if not os.access(path, os.W_OK):
             raise OccupiedError(f"{path} is read-only", "Make it writable, or remove it")
+
+    def _is_same(self, old: Record, base: Record | None) -> bool:
+        """Tell whether a file's record and the base are of one package; the base may come from elsewhere."""
+        if base is None:
+            return False
+        keys = set(keys_of_record(old, self._hosts)) - {slug_key(old.slug)}
+        return old.repo_url == base.repo_url or not keys.isdisjoint(keys_of_record(base, self._hosts))
 
     def _is_alike(self, path: Path, old: Record, new: Record) -> bool:
         """Tell whether a file would change in nothing but the moment of the harvest."""
@@ -220,7 +230,7 @@ def snapshot(path: Path, hosts: Hosts, manners: Manners) -> Iterator[Snapshot]:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise OutputError(f"{path} is a file, not a folder") from error
+        raise OutputError(f"{path} is no folder") from error
     except OSError as error:
         raise OutputError(f"the folder {path} cannot be made: {error.strerror}") from error
     with locked(path / LOCK):
@@ -234,8 +244,9 @@ def _names(path: Path) -> dict[str, str]:
     try:
         with os.scandir(path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.endswith(_ENDING) and not entry.name.startswith("."):
-                    names[entry.name.removesuffix(_ENDING).casefold()] = entry.name
+                slug = entry.name.removesuffix(_ENDING)
+                if slug != entry.name and slug.isascii() and not slug.startswith("."):
+                    names[slug.casefold()] = entry.name
     except OSError as error:
         raise OutputError(f"the folder {path} cannot be read: {error.strerror}") from error
     return names

@@ -55,6 +55,7 @@ class Ending:
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  coroutines run in tasks
+        is_outer = task not in self._waiting
         self._waiting.add(task)
         try:
             return await step
@@ -63,7 +64,8 @@ class Ending:
                 raise
             raise self._stopped from None
         finally:
-            self._waiting.discard(task)
+            if is_outer:
+                self._waiting.discard(task)
 
 
 class Visit:

@@ -236,6 +236,8 @@ class Store:
             return None
 
     def _connected(self) -> sqlite3.Connection:
+        if not self.path.is_absolute():  # a literal ~, or what XDG_CACHE_HOME is not to be
+            raise OSError("no home folder is known, and XDG_CACHE_HOME holds no absolute path")
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with suppress(FileExistsError):  # sqlite3 would let everybody read it
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
