@@ -7,7 +7,9 @@ from datetime import timedelta
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _NAMES = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
-_PART = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhdw])[a-z]*\s*", re.ASCII)
+# Months are not among them, and must not be taken for minutes.
+_WORDS = r"s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?|w(?:(?:ee)?ks?)?"
+_PART = re.compile(rf"(\d{{1,9}}(?:\.\d{{1,6}})?)\s*({_WORDS})(?![a-z])\s*", re.ASCII)
 _LONGEST = timedelta(days=36_500)
 
 
@@ -21,7 +23,7 @@ def parse(text: str) -> timedelta:
     parts = list(_PART.finditer(lowered))
     if not parts or "".join(part[0] for part in parts) != lowered:
         raise ValueError(f"{text!r} is no duration; write one as 90m, 20h or 7d")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in (part.groups() for part in parts))
+    seconds = sum(float(number) * _UNITS[unit[0]] for number, unit in (part.groups() for part in parts))
     if seconds > _LONGEST.total_seconds():
         raise ValueError(f"{text!r} is more than a century")
     return timedelta(seconds=seconds)
