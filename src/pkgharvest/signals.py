@@ -43,15 +43,20 @@ def raised() -> Iterator[None]:
 
 @contextmanager
 def told(loop: asyncio.AbstractEventLoop, stop: Callable[[StoppedError], None]) -> Iterator[None]:
-    """Tell of the first signal while an event loop runs; a second one ends the process at once."""
+    """Tell of the first signal while an event loop runs; a second one ends the process at once.
+
+    Not a second SIGHUP: a terminal that is closed sends it, and the shell that loses it sends another.
+    """
     heeded = _heeded()
     before = {number: signal.getsignal(number) for number in heeded}
 
     def handle(number: signal.Signals) -> None:
+        if not before:  # both came before the loop could turn to the first
+            return
         before.clear()
         for other in heeded:
             loop.remove_signal_handler(other)
-            signal.signal(other, signal.SIG_DFL)
+            signal.signal(other, signal.SIG_IGN if other is signal.SIGHUP else signal.SIG_DFL)
         stop(stopped(number))
 
     for number in heeded:
