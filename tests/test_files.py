@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import resource
 import stat
@@ -9,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pkgharvest.errors import OutputError
-from pkgharvest.files import replacing
+from pkgharvest.errors import OccupiedError, OutputError
+from pkgharvest.files import TEMPORARY, replacing, sweep
 
 ROOT = os.geteuid() == 0
 
@@ -288,3 +290,168 @@ def test_a_pipe_that_nobody_reads_any_more_is_no_error_of_output(tmp_path: Path,
     with pytest.raises(BrokenPipeError):
         write_to_nobody()
     assert path.is_fifo()
+
+
+# What killed runs have left.
+
+
+def left_over(folder: Path, name: str = "file") -> Path:
+    """Return a temporary file as a killed run leaves it."""
+    with replacing(folder / name) as file:
+        file.write(b"half")
+        [there] = folder.glob(f".{name[:50]}.*{TEMPORARY}")
+        file.wanted = False
+    there.write_bytes(b"half")
+    return there
+
+
+def test_what_a_killed_run_has_left_is_removed_before_the_next_writes(tmp_path: Path) -> None:
+    left_over(tmp_path)
+    with replacing(tmp_path / "file") as file:
+        file.write(b"new")
+        assert len(list(tmp_path.iterdir())) == 1
+    assert contents(tmp_path) == {"file": b"new"}
+
+
+def test_only_what_was_left_of_the_same_file_is_removed(tmp_path: Path) -> None:
+    other = left_over(tmp_path, "other")
+    with replacing(tmp_path / "file") as file:
+        file.write(b"new")
+    assert contents(tmp_path) == {"file": b"new", other.name: b"half"}
+
+
+def test_a_folder_that_is_known_to_be_swept_is_not_looked_through(tmp_path: Path) -> None:
+    left = left_over(tmp_path)
+    with replacing(tmp_path / "file", swept=True) as file:
+        file.write(b"new")
+    assert contents(tmp_path) == {"file": b"new", left.name: b"half"}
+
+
+def test_the_folder_that_a_link_leads_to_is_swept_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    left_over(tmp_path / "elsewhere")
+    (tmp_path / "file").symlink_to("elsewhere/file")
+    with replacing(tmp_path / "file", swept=True) as file:
+        file.write(b"new")
+    assert contents(tmp_path / "elsewhere") == {"file": b"new"}
+
+
+def test_a_sweep_of_a_folder_removes_what_was_left_of_any_file(tmp_path: Path) -> None:
+    for name in ("one.json", "two.json", "n" * 200):
+        left_over(tmp_path, name)
+    sweep(tmp_path)
+    assert contents(tmp_path) == {}
+
+
+def test_the_temporary_file_of_a_run_that_lives_stays(tmp_path: Path) -> None:
+    with replacing(tmp_path / "file") as file:
+        file.write(b"new")
+        sweep(tmp_path)
+        sweep(tmp_path, "file")
+        with replacing(tmp_path / "file") as second:
+            second.write(b"second")
+    assert contents(tmp_path) == {"file": b"new"}
+
+
+def test_foreign_files_are_not_swept(tmp_path: Path) -> None:
+    files = {"file": b"1", ".file.x": b"2", "file.pkgharvest.tmp": b"3", ".hidden": b"4", ".x.tmp": b"5"}
+    for name, text in files.items():
+        (tmp_path / name).write_bytes(text)
+    sweep(tmp_path)
+    assert contents(tmp_path) == files
+
+
+def test_what_bears_the_name_but_is_no_file_stays(tmp_path: Path) -> None:
+    (tmp_path / f".folder{TEMPORARY}").mkdir()
+    (tmp_path / f".link{TEMPORARY}").symlink_to(tmp_path / "target")
+    (tmp_path / "target").write_bytes(b"text")
+    os.mkfifo(tmp_path / f".pipe{TEMPORARY}")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_looked_through_is_no_error_of_the_sweep(tmp_path: Path) -> None:
+    sweep(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    sweep(tmp_path / "file")
+
+
+def test_where_locks_are_unknown_nothing_is_swept_and_all_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = left_over(tmp_path)
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with replacing(tmp_path / "file") as file:
+        file.write(b"new")
+    assert contents(tmp_path) == {"file": b"new", left.name: b"half"}
+
+
+def test_a_temporary_file_that_another_run_took_for_a_leftover_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one locks it, or has removed it already, before this run's lock."""
+    made: list[Path] = []
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        if len(made) < 2:
+            [path] = [path for path in tmp_path.iterdir() if path not in made]
+            made.append(path)
+            if len(made) == 1:
+                path.unlink()
+            else:
+                raise BlockingIOError
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with replacing(tmp_path / "file", swept=True) as file:
+        file.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert [path.exists() for path in made] == [False, True]  # the other run removes what it has locked
+
+
+# What concerns one file, and what concerns all.
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EBUSY])
+def test_a_file_that_cannot_be_replaced_is_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def replace(*_: object) -> Path:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(OccupiedError, match=rf"/file cannot be written: {os.strerror(number)}"):
+        with replacing(path) as file:
+            file.write(b"new")
+    assert contents(tmp_path) == {"file": b"old"}
+
+
+def test_a_full_device_is_told_with_the_number_of_bytes_and_is_no_single_files(tmp_path: Path) -> None:
+    message = rf"^{tmp_path}/file cannot be written: File too large \(123,456 bytes\)$"
+    with files_of_at_most(50), pytest.raises(OutputError, match=message) as caught:
+        with replacing(tmp_path / "file") as file:
+            file.write(bytes(123_456))
+    assert not isinstance(caught.value, OccupiedError)
+
+
+def test_a_temporary_file_that_cannot_be_removed_does_not_hide_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlink(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        with pytest.raises(ZeroDivisionError), replacing(tmp_path / "file"):
+            raise ZeroDivisionError
+    sweep(tmp_path)
+    assert contents(tmp_path) == {}
