@@ -199,7 +199,11 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         _check_paths(output, report, record)
         hosts = _hosts(settings)
         named = _parsed(targets or [], hosts, console)
-        found = _targets(named, lists or [], hosts, failed=failed, all_catalog=all_catalog)
+        if all_catalog:
+            from pkgharvest.targets import whole_catalog
+
+            named.append(whole_catalog(settings.catalog_url))
+        found = _targets(named, lists or [], hosts, failed=failed)
 
         from pkgharvest import run
         from pkgharvest.errors import BusyError
@@ -430,15 +434,11 @@ def _parsed(texts: list[str], hosts: Hosts, console: Console) -> list[Named]:
 
 
 def _targets(
-    targets: list[Named], names: list[str], hosts: Hosts, *, failed: bool, all_catalog: bool
+    targets: list[Named], names: list[str], hosts: Hosts, *, failed: bool
 ) -> list[Named] | AsyncGenerator[Named | Failure]:
     """Return the targets of the command line, followed by those of the lists."""
     from pkgharvest.errors import SettingError
 
-    if all_catalog:
-        from pkgharvest.targets import WHOLE_CATALOG
-
-        targets = [*targets, WHOLE_CATALOG]
     if failed and not names:
         raise SettingError("--failed chooses from a report, and there is no --from")
     if not names:

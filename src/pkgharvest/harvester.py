@@ -91,7 +91,7 @@ class Harvester:
             ahead: how many batches are worked on beyond the one that is next to come out.
             ending: what can end the run.
         """
-        written: dict[str, tuple[str, int]] = {}
+        written: dict[str, _Origin] = {}
 
         async def work(group: list[Package | Failure | Skipped]) -> list[Result]:
             return await self._group(group, ending)
@@ -100,7 +100,7 @@ class Harvester:
         async with aclosing(in_order(groups, work, ahead=ahead)) as batches:
             async for results in batches:
                 for result in results:
-                    yield _distinct(result, written) if isinstance(result, Harvested) else result
+                    yield _distinct(result, written)
 
     async def batch(self, targets: Sequence[Package], ending: Ending) -> list[Harvested | Failure]:
         """Return the record of each target, or why there is none."""
@@ -132,27 +132,29 @@ class Harvester:
     ) -> AsyncGenerator[Package | Failure | Skipped]:
         """Yield the targets, with a note or a failure in the place of each that is not to be asked for."""
         seen: dict[str, str] = {}
-        source = self._packages(targets, ending)
-        while not ending.is_stopped:
-            try:
-                item = _once(await ending.until(anext(source)), seen)
-            except (StopAsyncIteration, StoppedError):
-                return
-            yield item if isinstance(item, Failure | Skipped) else self._unless_fresh(item)
+        async with aclosing(self._packages(targets, ending)) as source:
+            while not ending.is_stopped:
+                try:
+                    item = _once(await ending.until(anext(source)), seen)
+                except (StopAsyncIteration, StoppedError):
+                    return
+                yield item if isinstance(item, Failure | Skipped) else self._unless_fresh(item)
 
     async def _packages(
         self, targets: Iterable[Named | Failure] | AsyncIterable[Named | Failure], ending: Ending
     ) -> AsyncGenerator[Package | Failure]:
         """Yield the targets, with its packages in the place of each that stands for several."""
-        async for target in one_by_one(targets):
-            if not isinstance(target, CollectionTarget):
-                yield target
-                continue
-            try:
-                async for package in self.listing.packages(target, Visit(self.fetch, ending)):
-                    yield package
-            except PkgharvestError as error:
-                yield Failure(target.text, None, error)
+        async with aclosing(one_by_one(targets)) as named:
+            async for target in named:
+                if not isinstance(target, CollectionTarget):
+                    yield target
+                    continue
+                try:
+                    async with aclosing(self.listing.packages(target, self.fetch, ending)) as packages:
+                        async for package in packages:
+                            yield package
+                except PkgharvestError as error:
+                    yield Failure(target.text, None, error)
 
     def _unless_fresh(self, target: Package) -> Package | Failure | Skipped:
         """Return the target, a note if its record is young enough, or what speaks against asking for it."""
@@ -243,6 +245,23 @@ class Harvester:
         return list(logins), ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a record came from, by which two of one slug are told apart."""
+
+    target: str
+    repository_id: int | None
+    """None of an earlier record that was young enough: nobody was asked."""
+    has_base: bool
+    """Whether it is, or starts from, the earlier record of the slug."""
+
+    def is_like(self, other: _Origin) -> bool:
+        """Tell whether two records of one slug are of one package."""
+        if self.repository_id is None or other.repository_id is None:
+            return self.has_base and other.has_base
+        return self.repository_id == other.repository_id
+
+
 async def _all(steps: Iterable[Awaitable[T]]) -> list[T | PkgharvestError]:
     """Return what each step gives or the error that it met, all of them under way at once."""
 
@@ -283,16 +302,23 @@ def _once(target: Package | Failure, seen: dict[str, str]) -> Package | Failure 
     return target
 
 
-def _distinct(result: Harvested, written: dict[str, tuple[str, int]]) -> Result:
-    """Return the result, unless a record of that slug has been written, of this package or another."""
-    if result.slug not in written:
-        written[result.slug] = (result.target, result.repository_id)
+def _distinct(result: Result, written: dict[str, _Origin]) -> Result:
+    """Return the result, unless a record of that slug has come out, of this package or another."""
+    match result:
+        case Harvested():
+            origin = _Origin(result.target, result.repository_id, has_base=result.base is not None)
+            slug = result.slug
+        case Skipped(record=Record() as record):
+            origin, slug = _Origin(result.target, None, has_base=True), record.slug
+        case _:
+            return result
+    first = written.setdefault(slug, origin)
+    if first is origin:
         return result
-    first, repository_id = written[result.slug]
-    if repository_id == result.repository_id:
-        return Skipped(result.target, result.slug, "duplicate", _same_as(first))
-    message = f"its slug {result.slug!r} is that of {first}, which is another repository"
-    return Failure(result.target, result.slug, TargetError(message, "Harvest them apart"))
+    if first.is_like(origin):
+        return Skipped(result.target, slug, "duplicate", _same_as(first.target), cost=result.cost)
+    message = f"its slug {slug!r} is that of {first.target}, which is another repository"
+    return Failure(result.target, slug, TargetError(message, "Harvest them apart"), cost=result.cost)
 
 
 def _same_as(text: str) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import dataclass, field
 
 from pkgharvest.bases import Bases
-from pkgharvest.errors import ENDINGS, MalformedError, NotFoundError, PkgharvestError, printable
+from pkgharvest.errors import ENDINGS, MalformedError, NotFoundError, PkgharvestError, TargetError, printable
+from pkgharvest.net.message import Cost, Fetch
 from pkgharvest.record import Record
 from pkgharvest.results import Failure
-from pkgharvest.sources.catalog import PAGE, Catalog, number_in
+from pkgharvest.sources.catalog import Catalog, Odd, number_in
 from pkgharvest.targets import CatalogTarget, CollectionTarget, PackageTarget, package_of
-from pkgharvest.visit import Visit
+from pkgharvest.visit import Ending, Visit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,11 @@ class Listing:
 
     catalog: Catalog
     bases: Bases
+    cost: Cost = field(default_factory=Cost)
+    """What was asked so far to learn which packages there are."""
 
     async def packages(
-        self, target: CollectionTarget, ask: Visit
+        self, target: CollectionTarget, fetch: Fetch, ending: Ending
     ) -> AsyncGenerator[Listed | CatalogTarget | Failure]:
         """Yield the packages of a collection, in the catalog's order.
 
@@ -57,6 +59,8 @@ class Listing:
         Raises:
             PkgharvestError: the catalog did not answer.
         """
+        ask = Visit(fetch, ending)
+        ask.cost = self.cost
         match target.kind:
             case "grid":
                 packages = self._of_grid(target.name, ask)
@@ -75,7 +79,7 @@ class Listing:
             if number is None:
                 yield Failure(printable(url), None, MalformedError("the grid names what is no package"))
             else:
-                yield await self._numbered(CatalogTarget(f"package {number}", number), ask)
+                yield await self._numbered(CatalogTarget(self.catalog.address(number), number), ask)
 
     async def _numbered(self, target: CatalogTarget, ask: Visit) -> Listed | CatalogTarget | Failure:
         try:
@@ -88,34 +92,45 @@ class Listing:
             return Failure(target.text, None, error)
 
     async def _of_category(self, key: str, ask: Visit) -> AsyncGenerator[Listed | Failure]:
-        number = int(key) if key.isdigit() else await self._number_of_category(key, ask)
+        number = await self._number_of_category(key, ask)
         async for package in self._of_all(ask):
             if isinstance(package, Failure) or number_in(package.record.category or "") == number:
                 yield package
 
-    async def _number_of_category(self, slug: str, ask: Visit) -> int:
-        for offset in count(0, PAGE):
+    async def _number_of_category(self, key: str, ask: Visit) -> int:
+        offset, is_last = 0, False
+        while not is_last:
             page = await ask(self.catalog.categories(offset))
             for category in page.results:
-                if category.slug == slug:
+                if key in (category.slug, str(category.id)):
                     return category.id
-            if len(page.results) < PAGE:
-                break
-        raise NotFoundError(f"the catalog has no category {slug!r}", "Check the name")
+            offset += len(page.results)
+            is_last = not (page.next and page.results)
+        raise NotFoundError(f"the catalog has no category {key!r}", "Check the name")
 
     async def _of_all(self, ask: Visit) -> AsyncGenerator[Listed | Failure]:
         """Yield all packages; one that moves to the next page, as another is added meanwhile, only once."""
         seen: set[int | None] = set()
-        for offset in count(0, PAGE):
+        offset, is_last = 0, False
+        while not is_last:
             page = await ask(self.catalog.packages(offset))
-            for record in page.records():
-                if not isinstance(record, Record):
-                    yield Failure(f"packages from {offset} on", None, record)
-                elif record.id is None or record.id not in seen:
-                    seen.add(record.id)
-                    yield _listed(record)
-            if len(page.results) < PAGE:
-                return
+            for place, found in enumerate(page.records(), offset):
+                number = found.id if isinstance(found, Record) else found.number
+                if number is None or number not in seen:
+                    seen.add(number)
+                    yield self._entry(found, place)
+            offset += len(page.results)
+            is_last = not (page.next and page.results)
+
+    def _entry(self, found: Record | Odd, place: int) -> Listed | Failure:
+        """Return the package of an entry of the list, or a failure that names it as well as can be."""
+        if isinstance(found, Record):
+            try:
+                return _listed(found)
+            except TargetError as error:
+                found = Odd(found.id, MalformedError(f"a package in the catalog's list: {error.message}"))
+        name = f"entry {place} of the catalog" if found.number is None else self.catalog.address(found.number)
+        return Failure(name, None, found.error)
 
 
 def _listed(record: Record) -> Listed:

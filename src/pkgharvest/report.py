@@ -10,7 +10,9 @@ from typing import Literal
 
 import msgspec
 
+from pkgharvest.errors import OutputError
 from pkgharvest.files import replacing
+from pkgharvest.net.message import Cost
 from pkgharvest.net.quota import Gate
 from pkgharvest.output import Status
 from pkgharvest.record import Moment, Record
@@ -63,6 +65,13 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     reset: Moment | None = None
 
 
+class Requests(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked, and what that cost of rate limits."""
+
+    requests: int
+    charged: int
+
+
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the run."""
 
@@ -76,6 +85,10 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     failed: int
     requests: int
+    """Those of all targets, and those for lists."""
+    charged: int
+    for_lists: Requests
+    """What it took to learn which packages grids, categories and the catalog hold."""
     quotas: list[Quota]
 
 
@@ -95,6 +108,7 @@ class Report:
         self._write = write
         self._started = started
         self._counts = {"ok": 0, "unchanged": 0, "skipped": 0, "failed": 0}
+        self._broken: OutputError | BrokenPipeError | None = None
 
     def begin(self) -> None:
         """Take note that the run begins."""
@@ -104,10 +118,15 @@ class Report:
         """Write the line of a target; a record comes with what became of it."""
         line = _line(result, status)
         self._counts[line.status] += 1
-        self._write(msgspec.json.encode(line) + b"\n")
+        self._put(line)
 
-    def finish(self, exit_code: int, seconds: float, gates: Mapping[str, Gate]) -> None:
-        """Write the line of the run."""
+    def finish(self, exit_code: int, seconds: float, gates: Mapping[str, Gate], for_lists: Cost) -> None:
+        """Write the line of the run.
+
+        Raises:
+            OutputError: this, or a line before it, could not be written.
+            BrokenPipeError: the same, as nobody reads it.
+        """
         quotas = [quota for gate in gates.values() for quota in _quotas(gate)]
         run = RunLine(
             version=__version__,
@@ -116,9 +135,21 @@ class Report:
             exit_code=exit_code,
             **self._counts,
             requests=sum(quota.requests for quota in quotas),
+            charged=sum(quota.charged for quota in quotas),
+            for_lists=Requests(requests=for_lists.sent, charged=for_lists.charged),
             quotas=quotas,
         )
-        self._write(msgspec.json.encode(LastLine(run=run)) + b"\n")
+        self._put(LastLine(run=run))
+        if self._broken is not None:
+            raise self._broken
+
+    def _put(self, line: TargetLine | LastLine) -> None:
+        """Write a line; a report that cannot be written does not stop the records."""
+        if self._broken is None:
+            try:
+                self._write(msgspec.json.encode(line) + b"\n")
+            except (OutputError, BrokenPipeError) as error:
+                self._broken = error
 
 
 @contextmanager
@@ -173,6 +204,8 @@ def _line(result: Result, status: Status) -> TargetLine:
                 status="skipped",
                 reason=result.reason,
                 message=result.message,
+                requests=result.cost.sent,
+                charged=result.cost.charged,
             )
 
 

@@ -90,6 +90,8 @@ class Skipped:
     """The same for people."""
     record: Record | None = None
     """The record that is young enough."""
+    cost: Cost = field(default_factory=Cost)
+    """What was asked before it turned out to be a duplicate."""
 
 
 Result = Harvested | Failure | Skipped

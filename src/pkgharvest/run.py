@@ -31,6 +31,7 @@ from pkgharvest.errors import (
 )
 from pkgharvest.harvester import is_fresh
 from pkgharvest.net.cache import Store
+from pkgharvest.net.message import Cost
 from pkgharvest.net.quota import Gate, Quota
 from pkgharvest.order import one_by_one
 from pkgharvest.output import Documents, Status
@@ -125,6 +126,7 @@ class _Run:
         self._console = console
         self._outcome = Outcome()
         self._gates: Mapping[str, Gate] = {}
+        self._for_lists = Cost()
 
     async def through(self, order: Order, hosts: Hosts) -> int:
         started = time.monotonic()
@@ -145,10 +147,11 @@ class _Run:
             except BrokenPipeError as error:
                 broken = error
             seconds = time.monotonic() - started
-            if not self._outcome.results and self._outcome.exit_code == 0:
-                self._console.note("no target was named: the lists are empty")
+            if not self._outcome.results and self._outcome.exit_code == 0 and broken is None:
+                self._console.note("there is no package to harvest: the lists are empty")
             self._console.summary(seconds, self._gates)
-            report.finish(141 if broken else self._outcome.exit_code, seconds, self._gates)
+            code = 141 if broken else self._outcome.exit_code
+            report.finish(code, seconds, self._gates, self._for_lists)
         if broken is not None:
             raise broken
         return self._outcome.exit_code
@@ -178,7 +181,7 @@ class _Run:
         report: Report,
     ) -> None:
         async with Session(self._settings, base=bases, warn=self._console.warning) as session:
-            self._gates = session.gates
+            self._gates, self._for_lists = session.gates, session.listing_cost
 
             def stop(error: StoppedError) -> None:
                 self._outcome.stopped = error
@@ -196,6 +199,7 @@ class _Run:
     def _take(self, result: Result, documents: Documents, report: Report) -> None:
         """Write a result, and tell of it."""
         status: Status = "ok"
+        self._outcome.results += 1
         try:
             if isinstance(result, Harvested):
                 with self._console.aside():
@@ -203,8 +207,11 @@ class _Run:
             elif isinstance(result, Skipped) and result.record is not None:
                 documents.keep(result.record)
         except OccupiedError as error:
-            result = Failure(result.target, result.slug, error)
-        self._outcome.results += 1
+            result = Failure(result.target, result.slug, error, cost=result.cost)
+        except (OutputError, BrokenPipeError) as error:
+            told = error if isinstance(error, OutputError) else OutputError("nobody reads the records")
+            report.add(Failure(result.target, result.slug, told, cost=result.cost))
+            raise
         self._console.result(result, status)
         if isinstance(result, Harvested):
             self._outcome.records += 1

@@ -20,7 +20,7 @@ from pkgharvest.net.cache import Cached, Offline, Store
 from pkgharvest.net.client import Bounds, Network
 from pkgharvest.net.clock import Clock, JumpingClock, SystemClock
 from pkgharvest.net.fetch import Fetcher
-from pkgharvest.net.message import Exchange, Forgetful, Token
+from pkgharvest.net.message import Cost, Exchange, Forgetful, Token
 from pkgharvest.net.quota import Gate, Patience, Quota, Rules
 from pkgharvest.net.recording import Origins, Recorder, Replay
 from pkgharvest.net.retry import RetryPolicy
@@ -70,6 +70,8 @@ class Session:
         self._harvester: Harvester | None = None
         self._ending = Ending()
         self._stopped: StoppedError | None = None
+        self.listing_cost = Cost()
+        """What was asked so far to learn which packages grids, categories and the catalog hold."""
         self.gates: dict[str, Gate] = {}
         """What was asked of each service and is left of its rate limit, by the service's name."""
 
@@ -83,6 +85,7 @@ class Session:
         async with AsyncExitStack() as stack:
             line = await self._line(stack)
             self._harvester, self.gates = _harvester(line, self._base)
+            self.listing_cost = self._harvester.listing.cost
             stack.callback(_remember_quotas, line, self.gates)
             self._stack = stack.pop_all()
         return self

@@ -37,6 +37,7 @@ _VARIABLE = re.compile(r"\$\{[^}]*\}?")
 _QUERY = re.compile(r"\?[^\s#]*")
 _CATALOG_PATH = re.compile(r"/(?:packages/p|api/v4/packages)/([^/]+)/?$")
 
+_WHOLE_PATH = re.compile(r"/api/v4/packages/?$")
 _GRID_PATH = re.compile(r"/(?:grids/g|api/v4/grids)/([A-Za-z0-9_-]{1,200})/?$")
 _CATEGORY_PATH = re.compile(r"/(?:api/v4/)?categories/([A-Za-z0-9_-]{1,200})/?$")
 
@@ -169,8 +170,6 @@ Target = PackageTarget | CatalogTarget | RepositoryTarget
 Named = Target | CollectionTarget
 """What a text can name."""
 
-WHOLE_CATALOG = CollectionTarget("the whole catalog", "catalog")
-
 
 @dataclass(frozen=True, slots=True)
 class Misread:
@@ -181,6 +180,11 @@ class Misread:
     text: str
     """What is written there, as `redacted` leaves it."""
     error: TargetError
+
+
+def whole_catalog(url: str) -> CollectionTarget:
+    """Return all packages of the catalog that lives at an address; the text can be parsed again."""
+    return CollectionTarget(f"{url}/api/v4/packages/", "catalog")
 
 
 def parse_target(text: str, hosts: Hosts = DEFAULT_HOSTS) -> Named:
@@ -320,6 +324,8 @@ def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Named:
 
 
 def _in_catalog(shown: str, path: str, warnings: tuple[str, ...]) -> Named | None:
+    if _WHOLE_PATH.search(path):
+        return CollectionTarget(shown, "catalog", warnings=warnings)
     if match := _GRID_PATH.search(path):
         return CollectionTarget(shown, "grid", match[1], warnings)
     if match := _CATEGORY_PATH.search(path):

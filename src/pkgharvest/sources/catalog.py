@@ -48,24 +48,41 @@ class Hit(msgspec.Struct, frozen=True):
     slug: str
 
 
+class _Numbered(msgspec.Struct, frozen=True):
+    id: int
+
+
+class Odd(msgspec.Struct, frozen=True):
+    """An entry of the list of packages that is no record."""
+
+    number: int | None
+    """The package's number, as far as the entry tells."""
+    error: MalformedError
+
+
 class Page(msgspec.Struct, frozen=True):
     """A page of the list of packages; they are decoded one by one, as one may be odd."""
 
     results: list[msgspec.Raw]
+    next: str | None = None
+    """Address of the next page. Only whether there is one counts: a page may be shorter than was asked."""
 
-    def records(self) -> Iterator[Record | MalformedError]:
+    def records(self) -> Iterator[Record | Odd]:
         """Yield the record of each package, or what is wrong with it."""
         for entry in self.results:
             try:
                 yield decode_record(bytes(entry))
             except RecordError as error:
-                yield MalformedError(f"a package in the catalog's list is no record: {error}")
+                message = f"a package in the catalog's list is no record: {error}"
+                yield Odd(_number_of(entry), MalformedError(message))
 
 
 class Categories(msgspec.Struct, frozen=True):
     """A page of the list of categories."""
 
     results: list[Category]
+    next: str | None = None
+    """See `Page`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,10 @@ class Catalog:
     def package(self, key: str) -> Request[Record]:
         """Ask for the record of a slug, or of a number: the API takes a key of digits alone as a number."""
         return self._request(f"packages/{key}/", Record, f"the package {key!r}")
+
+    def address(self, number: int) -> str:
+        """Return the address of a package in the API."""
+        return f"{self.base_url}/api/v4/packages/{number}/"
 
     def packages(self, offset: int) -> Request[Page]:
         """Ask for a page of all packages, newest first."""
@@ -110,3 +131,10 @@ def number_in(url: str) -> int | None:
     """Return the number at the end of one of the API's addresses, None if it has none."""
     match = _NUMBER.search(url)
     return int(match[1]) if match else None
+
+
+def _number_of(entry: msgspec.Raw) -> int | None:
+    try:
+        return msgspec.json.decode(bytes(entry), type=_Numbered).id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
