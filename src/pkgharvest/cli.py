@@ -210,7 +210,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
 
         if dry_run:
             bases = run.known(base, Path(output) if output else None, hosts)
-            for line in run.plan(settings, found, bases, _now(), console):
+            for line in run.plan(settings, found, bases, _now(), console, strict=strict):
                 typer.echo(line)
             return
         sink = _sink(form, output, hosts, only_changed=only_changed, force=force)
@@ -447,6 +447,7 @@ def _targets(
         return targets
 
     from pkgharvest import lists
+    from pkgharvest.results import Failure
 
     stdin = None if sys.stdin is None else sys.stdin.buffer
     lists.check(names, stdin, failed=failed)
@@ -454,8 +455,15 @@ def _targets(
     async def chain() -> AsyncGenerator[Named | Failure]:
         for target in targets:
             yield target
-        async for item in lists.targets_in(names, stdin, hosts, failed=failed):
-            yield item
+        has_begun = bool(targets)
+        try:
+            async for item in lists.targets_in(names, stdin, hosts, failed=failed):
+                has_begun = True
+                yield item
+        except SettingError as error:  # what came before it is harvested all the same
+            if not has_begun:
+                raise
+            yield Failure(", ".join(names), None, error)
 
     return chain()
 
@@ -463,13 +471,24 @@ def _targets(
 def _check_paths(output: str | None, report: Path | None, record: Path | None) -> None:
     from pkgharvest.errors import SettingError
 
-    named = {"--output": output, "--report": report, "--record": record}
+    if output == "":
+        raise SettingError("--output is empty", "Name a file or a folder, or - for the standard output")
     taken: dict[Path, str] = {}
-    for option, path in named.items():
-        if path is not None and path != "-":
-            first = taken.setdefault(Path(path).resolve(), option)
-            if first != option:
-                raise SettingError(f"{first} and {option} name the same file")
+    if output not in (None, "-"):
+        taken[Path(output).resolve()] = "--output"
+    for option, path in {"--report": report, "--record": record}.items():
+        if path is None:
+            continue
+        if str(path) == "-":
+            raise SettingError(f"{option} needs a file: the standard output is for the records")
+        place = path.resolve()
+        first = taken.setdefault(place, option)
+        if first != option:
+            raise SettingError(f"{first} and {option} name the same file")
+        if place.suffix == ".json" and taken.get(place.parent) == "--output":
+            raise SettingError(
+                f"{option} names a file of the folder of records", "Let its name end otherwise"
+            )
 
 
 def _now() -> datetime:

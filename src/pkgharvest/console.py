@@ -214,8 +214,16 @@ class Console:
         }
         values["message"] = printable(text)
         if self._form == "json":
-            return json.dumps(values, ensure_ascii=False)
-        return " ".join(f"{name}={_logfmt(value)}" for name, value in values.items())
+            return self._quoted(values)
+        return " ".join(f"{name}={self._logfmt(value)}" for name, value in values.items())
+
+    def _logfmt(self, value: str | int) -> str:
+        text = str(value)
+        return text if _PLAIN.fullmatch(text) else self._quoted(text)
+
+    def _quoted(self, value: str | Mapping[str, str | int]) -> str:
+        """Return JSON. What the stream cannot write is escaped, as it would break the line otherwise."""
+        return json.dumps(value, ensure_ascii=not self._rich.encoding.startswith("utf"))
 
 
 _BEGINNINGS = {
@@ -226,11 +234,6 @@ _BEGINNINGS = {
     "not-asked": "not asked any more: ",
 }
 _PLAIN = re.compile(r"[^\s\"=\\]+")
-
-
-def _logfmt(value: str | int) -> str:
-    text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _counted(count: int, name: str) -> str:

@@ -253,24 +253,31 @@ def known(earlier: Path | None, output: Path | None, hosts: Hosts) -> Bases:
     return Layers([Folder(output, hosts), named]) if output is not None and output.is_dir() else named
 
 
-def plan(
+def plan(  # noqa: PLR0913  what it counts by, and how it tells
     settings: Settings,
     targets: Sequence[Named] | AsyncIterable[Named | Failure],
     bases: Bases,
     now: datetime,
     console: Console,
+    *,
+    strict: bool = False,
 ) -> list[str]:
     """Return what a run would cost, in lines of text, and ask nobody.
 
     What is left of the rate limits is what earlier runs were told, as far as that still holds.
+
+    Raises:
+        SettingError: a list breaks off, or none of the targets may be wrong, and one is.
     """
     budget = Budget(signed=settings.token is not None)
     seen: set[str] = set()
+    wrong: list[Failure] = []
 
     async def count() -> None:
         async for target in one_by_one(targets):
             if isinstance(target, Failure):
                 console.result(target)
+                wrong.append(target)
             elif isinstance(target, CollectionTarget):
                 budget.lists += 1
             elif target.key not in seen:
@@ -289,6 +296,8 @@ def plan(
             budget.add(has_base=bool(base and base.participants), asks_catalog=settings.catalog)
 
     asyncio.run(count())
+    if strict and wrong:
+        raise SettingError(f"{len(wrong)} of the targets are wrong")
     return budget.lines(_left(settings, now, console))
 
 
