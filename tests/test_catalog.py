@@ -8,7 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkgharvest.errors import MalformedError, NotFoundError, RateLimitedError, UnavailableError, UnreadableError
+from pkgharvest.errors import (
+    MalformedError,
+    NotFoundError,
+    RateLimitedError,
+    UnavailableError,
+    UnreadableError,
+)
 from pkgharvest.net.message import Request, Response
 from pkgharvest.record import Record
 from pkgharvest.sources.catalog import Catalog, Categories, Category, Grid, Odd, Page, number_in
@@ -32,7 +38,9 @@ def judged(request: Request[Any], body: Any, status: int = 200, **headers: str) 
 
 
 def page(*entries: Any, **fields: Any) -> Page:
-    told = judged(SITE.packages(0), {"count": 9, "next": None, "previous": None, "results": entries, **fields})
+    told = judged(
+        SITE.packages(0), {"count": 9, "next": None, "previous": None, "results": entries, **fields}
+    )
     assert isinstance(told, Page)
     return told
 

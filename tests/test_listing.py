@@ -237,7 +237,9 @@ async def test_odd_rows_fail_by_a_name_that_can_be_asked_for_again_where_there_i
 
 
 async def test_a_catalog_that_fails_in_the_middle_has_given_what_came_before() -> None:
-    fetch = FakeFetch({f"{PACKAGES}0": page(entry(5), more=True), f"{PACKAGES}1": UnavailableError("not now")})
+    fetch = FakeFetch(
+        {f"{PACKAGES}0": page(entry(5), more=True), f"{PACKAGES}1": UnavailableError("not now")}
+    )
     listing = Listing(Catalog(CATALOG), HeldRecords([], DEFAULT_HOSTS))
     packages = listing.packages(ALL, fetch, Ending())
     assert names([await anext(packages)]) == ["p5"]

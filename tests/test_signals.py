@@ -72,7 +72,9 @@ def test_what_the_caller_ignores_stays_ignored(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", ALL)
-def test_the_first_signal_is_told_and_a_second_one_ends_the_process_unless_it_is_sighup(number: signal.Signals) -> None:
+def test_the_first_signal_is_told_and_a_second_one_ends_the_process_unless_it_is_sighup(
+    number: signal.Signals,
+) -> None:
     stopped: list[StoppedError] = []
 
     async def run() -> list[Any]:
