@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from pkgharvest.configuration import Configuration
     from pkgharvest.console import Console, LogFormat
     from pkgharvest.net.cache import Store
-    from pkgharvest.output import Documents, Format
+    from pkgharvest.output import Documents
     from pkgharvest.results import Failure
     from pkgharvest.settings import Settings
     from pkgharvest.targets import Hosts, Named
@@ -48,6 +49,11 @@ cache_app = typer.Typer(
     help="Look at the stored answers, or drop them.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(cache_app, name="cache")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Take settings from this file, not from the user's."),
+]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  the form of Typer's callbacks
@@ -97,16 +103,21 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         bool, typer.Option("--all-catalog", help="Harvest every package of Django Packages.")
     ] = False,
     catalog: Annotated[
-        bool, typer.Option("--catalog", help="Ask Django Packages for the fields that only it knows.")
-    ] = False,
+        bool | None,
+        typer.Option("--catalog/--no-catalog", help="Ask Django Packages for the fields that only it knows."),
+    ] = None,
     base: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Earlier records to start from: a file in any format, a folder."),
     ] = None,
     form: Annotated[
-        Literal["json", "jsonl", "list"],
-        typer.Option("--format", "-f", help="Documents one after the other, one a line, or the API's list."),
-    ] = "json",
+        Literal["json", "jsonl", "list"] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="Documents one after the other, one a line, or the API's list. [default: json]",
+        ),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -121,35 +132,49 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         typer.Option(metavar="AGE", help="Skip packages whose earlier record is younger: 90m, 20h, 7d."),
     ] = None,
     only_changed: Annotated[
-        bool,
-        typer.Option("--only-changed", help="Leave files alone where only last_fetched would change."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--only-changed/--no-only-changed", help="Leave files alone where only last_fetched would change."
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite files that hold no record of the package.")
     ] = False,
     if_running: Annotated[
-        Literal["fail", "skip"],
-        typer.Option("--if-running", help="What to do if another run works on the folder."),
-    ] = "fail",
+        Literal["fail", "skip"] | None,
+        typer.Option("--if-running", help="What to do if another run works on the folder. [default: fail]"),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write what came of each target, a JSON object a line."),
     ] = None,
     timezone: Annotated[
-        str, typer.Option(metavar="ZONE", help="Write times in this zone.")
-    ] = "America/New_York",
+        str | None,
+        typer.Option(metavar="ZONE", help="Write times in this zone. [default: America/New_York]"),
+    ] = None,
     max_wait: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Wait so long for rate limits, in all.")
-    ] = 60.0,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Requests under way to GitHub at once.")] = 12,
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Wait so long for rate limits, in all: seconds, or as 10m. [default: 60]",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Requests under way to GitHub at once. [default: 12]"),
+    ] = None,
     refresh: Annotated[
-        bool,
-        typer.Option("--refresh", help="Ask also for what cannot have changed or was missing."),
-    ] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Store no answers, and use none.")] = False,
+        bool | None,
+        typer.Option("--refresh/--no-refresh", help="Ask also for what cannot have changed or was missing."),
+    ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option("--cache/--no-cache", help="Store answers and use what is stored. [default: cache]"),
+    ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Answer from what is stored, whatever its age.")
-    ] = False,
+        bool | None,
+        typer.Option("--offline/--no-offline", help="Answer from what is stored, whatever its age."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask nothing; tell what the run would cost.")
     ] = False,
@@ -166,11 +191,12 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         Literal["text", "logfmt", "json"] | None,
         typer.Option("--log-format", help="Lines for people, or with time and level for logs."),
     ] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Write the record of each package, as the Django Packages API shows it.
 
-    The token for GitHub comes from GITHUB_TOKEN or GH_TOKEN. PKGHARVEST_GITHUB_URL, PKGHARVEST_PYPI_URL
-    and PKGHARVEST_CATALOG_URL name other addresses of the services.
+    The token for GitHub comes from GITHUB_TOKEN or GH_TOKEN. Most options can be set in files and by
+    variables too: 'pkgharvest config' shows what is in force.
 
     pkgharvest fetch django-pghistory | jq .repo_watchers
 
@@ -179,23 +205,23 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     unattended = output not in (None, "-")
     manner = _Manner(quiet, verbose, unattended=unattended, log_format=log_format, colour=not no_color)
     with _exit_codes(manner) as console:
-        from dataclasses import replace
-
-        from pkgharvest.settings import Settings, age
-
-        settings = replace(
-            Settings.from_environment(os.environ),
-            timezone=timezone,
-            max_wait=max_wait,
-            max_age=None if max_age is None else age(max_age),
-            jobs=jobs,
-            refresh=refresh,
-            cache=not no_cache,
-            offline=offline,
-            catalog=catalog,
-            record=record,
-            replay=replay,
-        )
+        given: dict[str, object] = {
+            "catalog": catalog,
+            "format": form,
+            "max-age": max_age,
+            "only-changed": only_changed,
+            "if-running": if_running,
+            "timezone": timezone,
+            "max-wait": max_wait,
+            "jobs": jobs,
+            "refresh": refresh,
+            "cache": cache,
+            "offline": offline,
+            "log-format": log_format,
+        }
+        configuration = _configuration(config, given, record=record, replay=replay)
+        settings, choices = configuration.settings, configuration.choices
+        console.log_as(choices.log_format)
         _check_paths(output, report, record)
         hosts = _hosts(settings)
         named = _parsed(targets or [], hosts, console)
@@ -213,12 +239,12 @@ def fetch(  # noqa: PLR0913  each is an option of the command
             for line in run.plan(settings, found, bases, _now(), console, strict=strict):
                 typer.echo(line)
             return
-        sink = _sink(form, output, hosts, only_changed=only_changed, force=force)
+        sink = _sink(configuration, output, hosts, force=force)
         order = run.Order(found, base, sink, report, strict=strict)
         try:
             code = run.fetch(settings, order, hosts, console)
         except BusyError as error:
-            if if_running == "fail":
+            if choices.if_running == "fail":
                 raise
             console.note(f"{error.message}, so nothing was done")
             code = 0
@@ -321,6 +347,7 @@ def limits(
     form: Annotated[
         Literal["text", "json"], typer.Option("--format", "-f", help="For people or programs.")
     ] = "text",
+    config: ConfigFile = None,
 ) -> None:
     """Show what is left of GitHub's rate limits, REST and GraphQL.
 
@@ -330,9 +357,13 @@ def limits(
     """
     with _exit_codes():
         from pkgharvest import run
-        from pkgharvest.settings import Settings
+        from pkgharvest.errors import SettingError
 
-        quotas = run.limits(Settings.from_environment(os.environ))
+        configuration = _configuration(config)
+        if configuration.settings.offline:
+            source = configuration.given["offline"].source
+            raise SettingError("GitHub tells its limits, and offline is set", f"Unset it: see {source}")
+        quotas = run.limits(configuration.settings)
         if form == "json":
             typer.echo(run.limits_json(quotas), nl=False)
             return
@@ -364,13 +395,40 @@ def schema(
         flushing(_stdout())(encode_schema(document))
 
 
+@app.command("config")
+def show_configuration(
+    *,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", "-f", help="For people or programs.")
+    ] = "text",
+    config: ConfigFile = None,
+) -> None:
+    """Show the settings in force, where each comes from, and the files that were looked for.
+
+    Of the token only the variable is told.
+
+    pkgharvest config
+
+    pkgharvest config --format json | jq .settings.jobs
+    """
+    with _exit_codes():
+        from pkgharvest.configuration import as_json, lines
+
+        configuration = _configuration(config)
+        if form == "json":
+            typer.echo(as_json(configuration), nl=False)
+            return
+        for line in lines(configuration):
+            typer.echo(line)
+
+
 @cache_app.command("info")
-def cache_info() -> None:
+def cache_info(config: ConfigFile = None) -> None:
     """Show where answers are stored, how many and how large.
 
     pkgharvest cache info
     """
-    with _store() as store:
+    with _store(config) as store:
         contents = store.contents()
         typer.echo(f"{contents.path}: {contents.answers} answers, {contents.size} bytes")
         if contents.oldest and contents.newest:
@@ -379,12 +437,12 @@ def cache_info() -> None:
 
 
 @cache_app.command("clear")
-def cache_clear() -> None:
+def cache_clear(config: ConfigFile = None) -> None:
     """Drop all stored answers.
 
     pkgharvest cache clear
     """
-    with _store() as store:
+    with _store(config) as store:
         answers = store.contents().answers
         store.clear()
         typer.echo(f"{answers} answers dropped")
@@ -407,6 +465,19 @@ def _occupy_closed_streams() -> None:
 
 
 USAGE = 2
+
+
+def _configuration(
+    config: Path | None,
+    given: dict[str, object] | None = None,
+    *,
+    record: Path | None = None,
+    replay: str | None = None,
+) -> Configuration:
+    """Return what is in force; ``given`` holds the options by their keys, None for those not given."""
+    from pkgharvest.configuration import configure, read_files
+
+    return configure(given or {}, os.environ, read_files(config), record=record, replay=replay)
 
 
 def _hosts(settings: Settings) -> Hosts:
@@ -498,17 +569,20 @@ def _now() -> datetime:
 
 
 def _sink(
-    form: Format, output: str | None, hosts: Hosts, *, only_changed: bool, force: bool
+    configuration: Configuration, output: str | None, hosts: Hosts, *, force: bool
 ) -> AbstractContextManager[Documents]:
     from pkgharvest.errors import SettingError
     from pkgharvest.output import in_file, on_stream
     from pkgharvest.snapshot import Manners, snapshot
 
+    choices = configuration.choices
+    form, only_changed = choices.format, choices.only_changed
+    # What a file or a variable says is for the runs that it has a meaning in.
     if output not in (None, "-") and (output.endswith(os.sep) or Path(output).is_dir()):
-        if form != "json":
+        if form != "json" and configuration.is_option("format"):
             raise SettingError(f"a folder holds a document a file, so --format {form} has no meaning there")
         return snapshot(Path(output), hosts, Manners(only_changed=only_changed, force=force))
-    if only_changed or force:
+    if (only_changed and configuration.is_option("only-changed")) or force:
         raise SettingError("--only-changed and --force are for a folder: give --output FOLDER/")
     if output in (None, "-"):
         return on_stream(form, _stdout())
@@ -524,15 +598,14 @@ def _stdout() -> BinaryIO:
 
 
 @contextmanager
-def _store() -> Iterator[Store]:
+def _store(config: Path | None) -> Iterator[Store]:
     """Yield the stored answers of the user."""
     with _exit_codes() as console:
         from contextlib import closing
 
         from pkgharvest.net.cache import Store
-        from pkgharvest.settings import Settings
 
-        with closing(Store(Settings.from_environment(os.environ).store_folder, console.warning)) as store:
+        with closing(Store(_configuration(config).settings.store_folder, console.warning)) as store:
             yield store
 
 

@@ -78,20 +78,27 @@ class Console:
             emoji=False,
             markup=False,
         )
-        is_terminal = stream.isatty()  # rich would have it so where FORCE_COLOR is set
-        self._has_bar = is_terminal and not (quiet or log_format or self._rich.is_dumb_terminal)
+        self._is_terminal = stream.isatty()  # rich would have it so where FORCE_COLOR is set
         self._progress: Progress | None = None
-        self._form = log_format or "text"
         self._now = now
-        self._lowest = Level.DEBUG if verbose else Level.INFO
-        if quiet or (unattended and not verbose and log_format is None and not is_terminal):
-            self._lowest = Level.ERROR
         self._quiet = quiet
-        self._sums_up = verbose or log_format is not None or is_terminal
+        self._verbose = verbose
+        self._unattended = unattended
+        self.log_as(log_format)
         self._told: list[PkgharvestError] = []
         """Errors that many targets meet, and that have been told."""
         self._counts = dict.fromkeys(("records", "unchanged", "failed", "skipped", "not asked"), 0)
         self._not_asked: list[str] = []
+
+    def log_as(self, log_format: LogFormat | None) -> None:
+        """Take another form for the lines from here on, None for text."""
+        self._form = log_format or "text"
+        self._lowest = Level.DEBUG if self._verbose else Level.INFO
+        is_told_all = self._verbose or log_format is not None or self._is_terminal
+        if self._quiet or (self._unattended and not is_told_all):
+            self._lowest = Level.ERROR
+        self._sums_up = is_told_all
+        self._has_bar = self._is_terminal and not (self._quiet or log_format or self._rich.is_dumb_terminal)
 
     @contextmanager
     def progress(self, total: int | None, gates: Mapping[str, Gate]) -> Iterator[Callable[[], None]]:

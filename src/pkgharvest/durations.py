@@ -35,3 +35,16 @@ def in_words(span: timedelta) -> str:
     unit = next((unit for unit in _NAMES if seconds >= _UNITS[unit]), "s")
     count = seconds // _UNITS[unit]
     return f"{count} {_NAMES[unit]}{'' if count == 1 else 's'}"
+
+
+def written(span: timedelta) -> str:
+    """Return a span, not negative, as `parse` reads it, nothing rounded: ``1d12h``, ``1m30.5s``, ``0s``."""
+    rest = span
+    parts = []
+    for unit in _NAMES:
+        count, rest = divmod(rest, timedelta(seconds=_UNITS[unit]))
+        if unit == "s" and rest:
+            parts.append(f"{count}.{rest // timedelta(microseconds=1):06}".rstrip("0") + "s")
+        elif count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -13,13 +13,11 @@ from zoneinfo import ZoneInfo
 
 import platformdirs
 
-from pkgharvest import durations
+from pkgharvest import keys
 from pkgharvest.errors import SettingError
 from pkgharvest.net.message import Token
 from pkgharvest.targets import DEFAULT_HOSTS, Hosts
 
-# Scheme, host or [IPv6], perhaps a port and a path; no credentials, query or fragment.
-_ADDRESS = re.compile(r"https?://(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?(?:/[^?#\s]*)?", re.ASCII | re.IGNORECASE)
 _TOKEN_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
 # Visible ASCII without quotes: what fits a header, and what every kind of GitHub's tokens is made of.
 _TOKEN = re.compile(r"[!#-&(-_a-~]+")
@@ -75,8 +73,8 @@ class Settings:
         """Check the values."""
         if isinstance(self.token, str):
             object.__setattr__(self, "token", _checked_token(self.token, "Settings"))
-        for name in ("github_url", "pypi_url", "catalog_url"):
-            _check_address(name, getattr(self, name))
+        for name, variable in _ADDRESSES.items():
+            keys.address(variable, getattr(self, name))
         if not 0 <= self.max_wait < float("inf"):
             raise SettingError(f"max_wait is {self.max_wait}; it must be a number of seconds, 0 or more")
         if self.offline and (not self.cache or self.replay is not None or self.refresh):
@@ -92,14 +90,20 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Return the settings that environment variables give, see the README for their names.
 
+        Configuration files are the command's affair: what a program does must not depend on the folder
+        that it runs in. The variables of the command alone are checked and otherwise left.
+
         Raises:
-            SettingError: a variable is wrong; no message shows the token.
+            SettingError: a variable is wrong, or begins with ``PKGHARVEST_`` and is none of ours; no
+                message shows the token.
         """
-        addresses = {name: environment.get(variable, "") for name, variable in _ADDRESSES.items()}
-        rates = {name: _number(variable, environment) for name, variable in _RATES.items()}
-        given: dict[str, Any] = {name: url.rstrip("/") for name, url in addresses.items() if url}
-        given |= {name: rate for name, rate in rates.items() if rate is not None}
-        return replace(cls(token=_token(environment)), **given)
+        ours = {field.name for field in fields(cls)}
+        given: dict[str, Any] = {
+            keys.BY_NAME[name].field: value for name, value in keys.in_environment(environment).items()
+        }
+        return cls(
+            token=token_in(environment), **{name: value for name, value in given.items() if name in ours}
+        )
 
     @property
     def zone(self) -> ZoneInfo:
@@ -127,62 +131,31 @@ class Settings:
         )
 
 
-def age(text: str) -> timedelta:
-    """Return the age that a text tells.
+def configuration_folder() -> Path:
+    """Return the folder of the user's configuration file."""
+    return platformdirs.user_config_path("pkgharvest", appauthor=False)
+
+
+def token_in(environment: Mapping[str, str]) -> Token | None:
+    """Return the token of the first variable that holds one.
 
     Raises:
-        SettingError: it tells none.
+        TokenSettingError: what it holds is no token.
     """
-    try:
-        return durations.parse(text)
-    except ValueError as error:
-        raise SettingError(str(error)) from error
-
-
-_ADDRESSES = {
-    "github_url": "PKGHARVEST_GITHUB_URL",
-    "pypi_url": "PKGHARVEST_PYPI_URL",
-    "catalog_url": "PKGHARVEST_CATALOG_URL",
-}
-
-
-_RATES = {
-    "rest_per_minute": "PKGHARVEST_GITHUB_REST_PER_MINUTE",
-    "graphql_per_minute": "PKGHARVEST_GITHUB_GRAPHQL_PER_MINUTE",
-    "pypi_per_minute": "PKGHARVEST_PYPI_PER_MINUTE",
-}
-
-
-def _number(variable: str, environment: Mapping[str, str]) -> int | None:
-    text = environment.get(variable, "").strip()
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and int(text[:10]) > 0):
-        raise SettingError(f"{variable} is {text!r}; it must be a number, 1 or more")
-    return int(text[:10])
-
-
-def _hostname(url: str) -> str:
-    return urlsplit(url).hostname or ""
-
-
-def _check_address(name: str, url: str) -> None:
-    variable = _ADDRESSES[name]
-    if "@" in url:  # not shown: it may be a password
-        raise SettingError(f"{variable} holds credentials", "Give the address without them")
-    try:
-        is_address = _ADDRESS.fullmatch(url) and urlsplit(url).port != 0
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise SettingError(f"{variable} is no address: {url!r}", "Give one as https://host/path")
-
-
-def _token(environment: Mapping[str, str]) -> Token | None:
     for variable in _TOKEN_VARIABLES:
         if value := environment.get(variable, "").strip():
             return _checked_token(value, variable)
     return None
+
+
+_ADDRESSES = {
+    key.field: key.variable for key in keys.KEYS if key.field in ("github_url", "pypi_url", "catalog_url")
+}
+_RATES = ("rest_per_minute", "graphql_per_minute", "pypi_per_minute")
+
+
+def _hostname(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _checked_token(value: str, source: str) -> Token:
