@@ -203,7 +203,7 @@ def test_bad_base_records_are_told_before_anything_is_asked(
         ([], {}, 2, "give at least one target, or a list with --from"),
         (["x", "--format", "xml"], {}, 2, "'xml' is not one of"),
         (["x", "--timezone", "Mars/Base"], {}, 2, "'Mars/Base' is no time zone"),
-        (["x", "--max-wait", "-1"], {}, 2, "-1.0 is not in the range"),
+        (["x", "--max-wait", "-1"], {}, 2, "--max-wait is '-1'; it must be a number of seconds"),
         (["x", "--replay", "demo", "--record", "x.har"], {}, 2, "cannot be recorded and replayed at once"),
         (["x", "--replay", "no/such.har"], {}, 2, "the recording 'no/such.har' cannot be read"),
         (["x"], {"PKGHARVEST_PYPI_URL": "nowhere"}, 2, "PKGHARVEST_PYPI_URL is no address"),

@@ -44,7 +44,7 @@ def examples() -> list[tuple[str, str]]:
         for block in blocks
         for example in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE)
     ]
-    without_network = ("--replay demo", "pkgharvest schema")
+    without_network = ("--replay demo", "pkgharvest schema", "pkgharvest config")
     return [
         (command, output) for command, output in shown if any(part in command for part in without_network)
     ]
@@ -54,11 +54,19 @@ def environment() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "COLUMNS": "80"}
 
 
-@pytest.mark.parametrize("command", ["fetch", "schema"])
-def test_the_help_is_the_commands_own(command: str) -> None:
-    program = [sys.executable, "-m", "pkgharvest", command, "--help"]
-    shown = subprocess.run(program, capture_output=True, text=True, check=True, env=environment())
-    assert block_after(f"<!-- help: pkgharvest {command} --help -->", "text") == shown.stdout
+MARKERS = re.findall(r"<!-- help: pkgharvest (?:[a-z]+ )*--help -->", README)
+
+
+def test_there_are_helps() -> None:
+    assert len(MARKERS) >= 2
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+def test_a_help_is_the_commands_own(marker: str) -> None:
+    arguments = marker.removeprefix("<!-- help: pkgharvest ").removesuffix(" -->").split()
+    command = [sys.executable, "-m", "pkgharvest", *arguments]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
+    assert block_after(marker, "text") == shown.stdout
 
 
 def test_there_are_examples() -> None:
@@ -271,3 +279,27 @@ def test_the_workflow_tells_what_failed(tmp_path: Path) -> None:
     assert (tmp_path / "summary.md").read_text(
         encoding="utf-8"
     ) == "- gone: it is gone\n- django-ltree: not now\n"
+
+
+def test_every_setting_is_in_the_table_with_its_variable() -> None:
+    from pkgharvest.keys import KEYS
+
+    table = README.split("### Settings", 1)[1].split("### Environment variables", 1)[0]
+    rows = re.findall(r"^\| (`[a-z].*?) \| (`PKGHARVEST_.*?) \|", table, re.MULTILINE)
+    named = [
+        pair for row in rows for pair in zip(*(re.findall(r"`(.*?)`", cell) for cell in row), strict=True)
+    ]
+    assert named == [(key.name, key.variable) for key in KEYS]
+
+
+def test_the_example_of_a_file_is_one_of_settings(tmp_path: Path) -> None:
+    from pkgharvest.configuration import DEFAULT, configure, read_files
+
+    example = tmp_path / "pkgharvest.toml"
+    example.write_text(block_after("### Settings", "toml"), encoding="utf-8")
+    given = configure({}, {}, read_files(example)).given
+    assert [name for name, found in given.items() if found.source != DEFAULT] == [
+        "catalog",
+        "timezone",
+        "max-wait",
+    ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,8 @@ DEFAULT = "default"
 """The source of what nobody has set."""
 
 _LARGEST = 2**22
+_SEARCHED = 2**21
+"""Characters that are read again to find the line of a key, so that no file takes long."""
 _TOML_LINE = re.compile(r"\(at line (\d+)")
 
 
@@ -34,7 +37,7 @@ class File:
 
     name: str
     """As people are shown it."""
-    role: Literal["user", "project", "--config"]
+    role: Literal["user", "project", "named"]
     folder: Path
     """Where it is; relative paths in it start there."""
     text: str | None
@@ -136,13 +139,13 @@ def read_files(named: Path | None) -> list[File]:
     if named is None:
         path = configuration_folder() / FILE
         return [project, _read(path, _from_home(path), "user")]
-    file = _read(named, str(named), "--config")
+    file = _read(named, str(named), "named")
     if file.text is None:
         raise SettingError(f"the settings in {named} cannot be read: there is no such file")
     return [project, file]
 
 
-def _read(path: Path, name: str, role: Literal["user", "project", "--config"]) -> File:
+def _read(path: Path, name: str, role: Literal["user", "project", "named"]) -> File:
     text: str | None = None
     try:
         with path.open("rb") as stream:
@@ -186,6 +189,8 @@ def _in_file(file: File) -> dict[str, Given]:
     for name, value in _table(file).items():
         label = f"{_place(file, name)}: {name}"
         key = keys.BY_NAME.get(name)
+        if key is None and isinstance(value, dict):
+            raise SettingError(f"{label}: there is no such table", f"Write its keys {_where(file)}")
         if key is None:
             keys.refuse(label, name, {known: known for known in keys.BY_NAME})
         taken = key.take(label, value)
@@ -209,8 +214,12 @@ def _below(document: dict[str, Any], file: File) -> dict[str, Any]:
     for key in file.table:
         value = value.get(key, {})
         if not isinstance(value, dict):
-            raise SettingError(f"{file.name}: {key} is no table", f"Write [{'.'.join(file.table)}]")
+            raise SettingError(f"{file.name}: {key} is no table", f"Write the settings {_where(file)}")
     return value  # type: ignore[no-any-return]  # the loop has seen that it is a table
+
+
+def _where(file: File) -> str:
+    return f"in [{'.'.join(file.table)}]" if file.table else "at the top of the file, without a table"
 
 
 def _place(file: File, name: str) -> str:
@@ -218,15 +227,20 @@ def _place(file: File, name: str) -> str:
 
     That is where the text up to and including the line first holds the key.
     """
-    lines = (file.text or "").split("\n")
-    for number, line in enumerate(lines, 1):
-        if name in line:
-            try:
-                table = _table(File(file.name, file.role, file.folder, "\n".join(lines[:number])))
-            except SettingError:  # the line begins what goes on below it
-                continue
-            if name in table:
-                return f"{file.name}:{number}"
+    text, end, searched = file.text or "", 0, 0
+    for number, line in enumerate(io.StringIO(text, newline="\n"), 1):
+        end += len(line)
+        if name not in line:
+            continue
+        searched += end
+        if searched > _SEARCHED:
+            break
+        try:
+            table = _table(replace(file, text=text[:end]))
+        except SettingError:  # the line begins what goes on below it
+            continue
+        if name in table:
+            return f"{file.name}:{number}"
     return file.name
 
 
@@ -234,8 +248,8 @@ def _check_token_stays(address: Given, variable: str) -> None:
     """Refuse to send the token where a file says that may have come with somebody else's project."""
     if address.role == "project" and address.value != Settings().github_url:
         raise SettingError(
-            f"the token in {variable} does not go where {address.source} says, to {address.value}",
-            f"Name that address in {keys.BY_NAME['github-url'].variable}, or unset the token",
+            f"the token in {variable} is not sent to {address.value}, which {address.source} names",
+            f"Name it in {keys.BY_NAME['github-url'].variable} if it may have the token, or unset {variable}",
         )
 
 
@@ -315,7 +329,7 @@ def _state(file: File) -> str:
         return "not there"
     if not file.table or _table(file):
         return "read"
-    return f"read, nothing in [{'.'.join(file.table)}]"
+    return f"read, nothing {_where(file)}"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -86,12 +86,12 @@ def refuse(label: str, name: str, known: Mapping[str, str]) -> NoReturn:
         raise SettingError(f"{label}: a token is no setting", "Set GITHUB_TOKEN in the environment")
     if plain in _OF_ONE_RUN:
         raise SettingError(f"{label}: this belongs to a single run", f"Give it as the option --{plain}")
-    raise SettingError(f"{label} is no setting", _nearest(plain, known))
+    raise SettingError(f"{label} is no setting", _nearest(plain[:_LONGEST_SHOWN], known))
 
 
 def _nearest(plain: str, known: Mapping[str, str]) -> str:
     close = difflib.get_close_matches(plain, known, n=1)
-    return f"Did you mean {known[close[0]]}?" if close else "'pkgharvest config' names all there are"
+    return f"Did you mean {known[close[0]]}?" if close else "Take it away; the README lists the settings"
 
 
 def address(label: str, value: object) -> str:
@@ -206,7 +206,9 @@ def _shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value) if isinstance(value, float) or abs(value) <= _LARGEST else "a number of many digits"
-    return {list: "a list", dict: "a table"}.get(type(value), "a date or time")
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a table"
+    return "a date or time"
 
 
 _LONGEST_SHOWN = 80

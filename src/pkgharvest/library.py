@@ -23,7 +23,8 @@ async def aharvest(
 
     Args:
         targets: slugs, PyPI names, URLs.
-        settings: what `Settings.from_environment(os.environ)` gives by default, the token included.
+        settings: what `Settings.from_environment(os.environ)` gives by default, the token included;
+            configuration files are not read.
         base: earlier records to start from.
 
     Raises:
