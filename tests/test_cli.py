@@ -528,3 +528,132 @@ def test_a_store_that_cannot_be_used_is_a_warning(services: respx.MockRouter, tm
     result = run("django-x", XDG_CACHE_HOME=str(tmp_path / "file"))
     assert (result.exit_code, json.loads(result.stdout)["slug"]) == (0, "django-x")
     assert result.stderr.startswith("warning: the stored answers in ")
+
+
+@pytest.fixture
+def user_file(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the place of the user's configuration file; its folder is there."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(Path.home() / ".config"))
+    folder = Path.home() / ".config" / "pkgharvest"
+    folder.mkdir(parents=True)
+    return folder / "pkgharvest.toml"
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_settings_come_from_files_variables_and_options(
+    services: respx.MockRouter, user_file: Path, working_folder: Path
+) -> None:
+    serve(services, replies())
+    user_file.write_text('format = "list"\ntimezone = "UTC"\ncatalog = true\n')
+    (working_folder / "pyproject.toml").write_text('[tool.pkgharvest]\nformat = "jsonl"\n')
+    [line] = run("django-x").stdout.splitlines()
+    record = json.loads(line)
+    assert (record["id"], record["last_fetched"][-1]) == (99, "Z")
+    assert "count" in json.loads(run("django-x", PKGHARVEST_FORMAT="list").stdout)
+    last = run("django-x", "-f", "json", "--no-catalog", "--timezone", "Asia/Tokyo", PKGHARVEST_FORMAT="list")
+    assert (json.loads(last.stdout)["id"], json.loads(last.stdout)["last_fetched"][-6:]) == (None, "+09:00")
+
+
+def test_a_named_file_of_settings_stands_for_the_users(
+    services: respx.MockRouter, user_file: Path, tmp_path: Path
+) -> None:
+    serve(services, replies())
+    user_file.write_text("no settings")
+    (tmp_path / "cron.toml").write_text('format = "list"')
+    assert json.loads(run("django-x", "--config", str(tmp_path / "cron.toml")).stdout)["count"] == 1
+
+
+COMMANDS = [["fetch", "django-x"], ["limits"], ["config"], ["cache", "info"], ["cache", "clear"]]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_mistake_in_a_file_is_told_by_every_command_before_anything_is_asked(
+    services: respx.MockRouter, user_file: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    user_file.write_text("jobs = 3\nmax_wait = 3\n")
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, result.stdout, services.calls.call_count) == (2, "", 0)
+    told = "pkgharvest.toml:2: max_wait is no setting. Did you mean max-wait?\n"
+    assert result.stderr == f"error: ~/.config/pkgharvest/{told}"
+    missing = CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "none.toml")])
+    assert (missing.exit_code, missing.stdout) == (2, "")
+    assert missing.stderr.endswith("none.toml cannot be read: there is no such file\n")
+
+
+def test_a_form_of_lines_may_come_from_a_variable(services: respx.MockRouter) -> None:
+    serve(services, {})
+    told = [json.loads(line) for line in run("x", PKGHARVEST_LOG_FORMAT="json").stderr.splitlines()]
+    assert [line["event"] for line in told] == ["failed", "summary"]
+    assert run("x", "--log-format", "text", PKGHARVEST_LOG_FORMAT="json").stderr.startswith("x: error: ")
+
+
+def test_what_a_variable_says_of_folders_or_files_holds_where_it_has_a_meaning(
+    services: respx.MockRouter, tmp_path: Path
+) -> None:
+    serve(services, replies())
+    environment = {"PKGHARVEST_FORMAT": "jsonl", "PKGHARVEST_ONLY_CHANGED": "1"}
+    folder = f"{tmp_path}/snapshot/"
+    assert len(run("django-x", **environment).stdout.splitlines()) == 1
+    assert run("django-x", "-o", folder, **environment).exit_code == 0
+    first = (tmp_path / "snapshot" / "django-x.json").read_bytes()
+    assert run("django-x", "-o", folder, **environment).exit_code == 0
+    assert (tmp_path / "snapshot" / "django-x.json").read_bytes() == first
+    assert run("django-x", "-o", folder, "--no-only-changed", **environment).exit_code == 0
+    assert (tmp_path / "snapshot" / "django-x.json").read_bytes() != first
+    assert "has no meaning there" in run("django-x", "-o", folder, "-f", "jsonl").stderr
+    assert "are for a folder" in run("django-x", "--only-changed").stderr
+
+
+def test_answers_are_stored_where_the_settings_say(services: respx.MockRouter, tmp_path: Path) -> None:
+    serve(services, replies())
+    (tmp_path / "cron.toml").write_text('cache-folder = "store"')
+    run("django-x", "--config", f"{tmp_path}/cron.toml")
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["answers-1.sqlite3"]
+    told = CliRunner().invoke(app, ["cache", "info", "--config", f"{tmp_path}/cron.toml"]).stdout
+    assert told.startswith(f"{tmp_path}/store/answers-1.sqlite3: 4 answers, ")
+    kept = run("django-x", "--no-cache", "--config", f"{tmp_path}/cron.toml", PKGHARVEST_CACHE="1")
+    assert kept.exit_code == 0
+
+
+def test_a_wait_may_be_given_as_a_duration(services: respx.MockRouter) -> None:
+    headers = {"date": "Wed, 18 Mar 2026 15:00:00 GMT", "retry-after": "601"}
+    services.get(f"{PYPI}/pypi/django-x/json").respond(json=project().body)
+    services.route(host="api.github.com").respond(
+        403, headers=headers, json={"message": "secondary rate limit"}
+    )
+    result = run("django-x", "--max-wait", "10m")
+    assert (result.exit_code, "--max-wait 601" in result.stderr) == (5, True)
+
+
+def test_the_settings_in_force_are_shown(user_file: Path, working_folder: Path, marked_token: str) -> None:
+    user_file.write_text("jobs = 3")
+    environment = {"GITHUB_TOKEN": marked_token, "PKGHARVEST_REFRESH": "on"}
+    result = CliRunner().invoke(app, ["config"], env=environment)
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert (result.exit_code, result.stderr) == (0, "")
+    for row in (
+        ["jobs", "3", "~/.config/pkgharvest/pkgharvest.toml"],
+        ["refresh", "true", "PKGHARVEST_REFRESH"],
+        ["token", "set", "GITHUB_TOKEN"],
+        ["pyproject.toml", "not", "there"],
+        ["~/.config/pkgharvest/pkgharvest.toml", "read"],
+    ):
+        assert row in rows
+    told = json.loads(CliRunner().invoke(app, ["config", "--format", "json"], env=environment).stdout)
+    assert told["settings"]["jobs"] == {"value": 3, "source": "~/.config/pkgharvest/pkgharvest.toml"}
+    assert told["token"] == {"set": True, "source": "GITHUB_TOKEN"}
+    assert not list(working_folder.iterdir())
+
+
+def test_limits_are_not_asked_for_offline(services: respx.MockRouter) -> None:
+    result = CliRunner().invoke(app, ["limits"], env={"PKGHARVEST_OFFLINE": "1"})
+    assert (result.exit_code, services.calls.call_count) == (2, 0)
+    assert (
+        result.stderr
+        == "error: GitHub tells its limits, and offline is set. Unset it: see PKGHARVEST_OFFLINE\n"
+    )

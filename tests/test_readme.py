@@ -51,7 +51,7 @@ def examples() -> list[tuple[str, str]]:
 
 
 def environment() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "COLUMNS": "80"}
+    return {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "COLUMNS": "80"}
 
 
 MARKERS = re.findall(r"<!-- help: pkgharvest (?:[a-z]+ )*--help -->", README)

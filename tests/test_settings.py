@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from dataclasses import FrozenInstanceError, fields
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from pkgharvest.errors import SettingError
 from pkgharvest.net.message import Token
-from pkgharvest.settings import Settings, TokenSettingError
+from pkgharvest.settings import Settings, TokenSettingError, configuration_folder
 
 ADDRESSES = {
     "github_url": "PKGHARVEST_GITHUB_URL",
@@ -309,3 +311,38 @@ def test_settings_with_the_same_token_are_told_apart_by_what_they_hold() -> None
     token = Token("one", "GITHUB_TOKEN")
     assert Settings(token=token) == Settings(token=token)
     assert Settings(token=token) != Settings()
+
+
+def test_every_setting_of_a_harvest_comes_from_the_environment_too() -> None:
+    environment = {
+        "PKGHARVEST_JOBS": "3",
+        "PKGHARVEST_MAX_WAIT": "10m",
+        "PKGHARVEST_MAX_AGE": "20h",
+        "PKGHARVEST_TIMEZONE": "UTC",
+        "PKGHARVEST_CACHE": "no",
+        "PKGHARVEST_CACHE_FOLDER": "/srv/store",
+        "PKGHARVEST_CATALOG": "1",
+        "PKGHARVEST_FORMAT": "jsonl",
+        "PKGHARVEST_LOG_FORMAT": "json",
+    }
+    assert Settings.from_environment(environment) == Settings(
+        jobs=3,
+        max_wait=600,
+        max_age=timedelta(hours=20),
+        timezone="UTC",
+        cache=False,
+        cache_folder=Path("/srv/store"),
+        catalog=True,
+    )
+
+
+def test_programs_do_not_depend_on_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("tool.pkgharvest.jobs = 3")
+    assert Settings.from_environment(os.environ) == Settings()
+
+
+def test_the_configuration_folder_is_the_users() -> None:
+    folder = configuration_folder()
+    assert folder == platformdirs.user_config_path("pkgharvest", appauthor=False)
+    assert Path.home() in folder.parents

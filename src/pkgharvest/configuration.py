@@ -202,11 +202,17 @@ def _table(file: File) -> dict[str, Any]:
     try:
         document = tomllib.loads(file.text or "")
     except (ValueError, RecursionError) as error:
-        match = _TOML_LINE.search(str(error))
-        place = f"{file.name}:{match[1]}" if match else file.name
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise SettingError(f"{place}: no TOML: {reason}") from error
+        raise SettingError(f"{file.name}{_line_in(reason, file)}: no TOML: {reason}") from error
     return _below(document, file)
+
+
+def _line_in(reason: str, file: File) -> str:
+    """Return the line that a message of the parser tells, after a colon; nothing if it tells none."""
+    if "(at end of document)" in reason:
+        return f":{len((file.text or '').rstrip().splitlines())}"
+    match = _TOML_LINE.search(reason)
+    return f":{match[1]}" if match else ""
 
 
 def _below(document: dict[str, Any], file: File) -> dict[str, Any]:
@@ -223,25 +229,28 @@ def _where(file: File) -> str:
 
 
 def _place(file: File, name: str) -> str:
-    """Return the file and, where it can be told, the line in which a key is set.
-
-    That is where the text up to and including the line first holds the key.
-    """
-    text, end, searched = file.text or "", 0, 0
+    """Return the file and, where it can be told, the line in which a key is set."""
+    text, start, searched = file.text or "", 0, 0
     for number, line in enumerate(io.StringIO(text, newline="\n"), 1):
-        end += len(line)
-        if name not in line:
-            continue
-        searched += end
-        if searched > _SEARCHED:
-            break
-        try:
-            table = _table(replace(file, text=text[:end]))
-        except SettingError:  # the line begins what goes on below it
-            continue
-        if name in table:
-            return f"{file.name}:{number}"
+        if name in line:
+            searched += start
+            if searched > _SEARCHED:
+                break
+            if _sets(replace(file, text=text[:start]), line, name):
+                return f"{file.name}:{number}"
+        start += len(line)
     return file.name
+
+
+def _sets(before: File, line: str, name: str) -> bool:
+    """Return whether a line sets a key, perhaps to what goes on below it, after the text before it."""
+    for whole in (line, f"{line.partition('=')[0]} = 0"):
+        try:
+            if name in _table(replace(before, text=f"{before.text}{whole}")):
+                return True
+        except SettingError:
+            continue
+    return False
 
 
 def _check_token_stays(address: Given, variable: str) -> None:
