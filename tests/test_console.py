@@ -177,8 +177,10 @@ def test_a_line_of_a_log_tells_when_how_grave_what_and_why(form: LogFormat) -> N
 
 def test_values_of_logfmt_are_quoted_where_they_would_end_too_early() -> None:
     assert told(lambda c: c.error(TargetError('a "b"=c\\d'), "é"), log_format="logfmt") == [
-        "time=2026-03-18T15:30:00.123Z level=error event=failed target=é reason=bad-target retryable=false "
-        'message="a \\"b\\"=c\\\\d"'
+        (
+            "time=2026-03-18T15:30:00.123Z level=error event=failed target=é reason=bad-target retryable=false "
+            'message="a \\"b\\"=c\\\\d"'
+        )
     ]
     assert told(lambda c: c.warning(""), log_format="logfmt")[0].endswith(' message=""')
 
@@ -346,8 +348,10 @@ def test_the_summary_tells_what_was_asked_and_what_is_left() -> None:
     github.quotas["graphql"] = Quota(5000, 4993, NOW + timedelta(minutes=1))
     pypi = gate("PyPI", _=Cost(1, 1))
     assert told(lambda c: c.summary(0.04, {"a": github, "b": pypi}), verbose=True) == [
-        "0 records in 0.0 s (GitHub: 3 requests, 2 charged, 4998 of 5000 left until 15:30 UTC; "
-        "GitHub GraphQL: 1 request, 7 charged, 4993 of 5000 left until 15:31 UTC; PyPI: 1 request)"
+        (
+            "0 records in 0.0 s (GitHub: 3 requests, 2 charged, 4998 of 5000 left until 15:30 UTC; "
+            "GitHub GraphQL: 1 request, 7 charged, 4993 of 5000 left until 15:31 UTC; PyPI: 1 request)"
+        )
     ]
 
 

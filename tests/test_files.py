@@ -429,17 +429,20 @@ def test_a_file_that_cannot_be_replaced_is_in_the_way(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "replace", replace)
-    with pytest.raises(OccupiedError, match=rf"/file cannot be written: {os.strerror(number)}"):
-        with replacing(path) as file:
-            file.write(b"new")
+    message = rf"/file cannot be written: {os.strerror(number)}"
+    with pytest.raises(OccupiedError, match=message), replacing(path) as file:
+        file.write(b"new")
     assert contents(tmp_path) == {"file": b"old"}
 
 
 def test_a_full_device_is_told_with_the_number_of_bytes_and_is_no_single_files(tmp_path: Path) -> None:
     message = rf"^{tmp_path}/file cannot be written: File too large \(123,456 bytes\)$"
-    with files_of_at_most(50), pytest.raises(OutputError, match=message) as caught:
-        with replacing(tmp_path / "file") as file:
-            file.write(bytes(123_456))
+    with (
+        files_of_at_most(50),
+        pytest.raises(OutputError, match=message) as caught,
+        replacing(tmp_path / "file") as file,
+    ):
+        file.write(bytes(123_456))
     assert not isinstance(caught.value, OccupiedError)
 
 

@@ -19,6 +19,7 @@ SOURCE = Path(pkgharvest.__file__).parent
 ROOMS = [
     ["__main__"],
     ["cli"],
+    ["options"],
     ["run", "schema", "show.page", "show.gathering"],
     ["configuration", "console", "library", "lists", "report", "snapshot"],
     ["output", "session", "budget", "progress"],
@@ -59,7 +60,7 @@ HOMES = {
     "platformdirs": {"settings"},
     "rich": {"console", "progress", "show.terminal"},
     "tenacity": {"net.retry"},
-    "typer": {"cli"},
+    "typer": {"cli", "options"},
 }
 
 

@@ -141,7 +141,7 @@ async def test_an_earlier_record_of_no_use_fails_its_package_alone() -> None:
 
 
 async def test_an_unknown_grid_is_an_error_and_an_empty_one_is_none() -> None:
-    with pytest.raises(NotFoundError, match="the grid 'forms' is not on djangopackages.org"):
+    with pytest.raises(NotFoundError, match=r"the grid 'forms' is not on djangopackages\.org"):
         await listed(FakeFetch({}), GRID)
     assert await listed(FakeFetch({f"{API}/grids/forms/": Reply({"title": "F", "packages": []})}), GRID) == []
 

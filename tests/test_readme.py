@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from pkgharvest.errors import NotFoundError, UnavailableError
+from pkgharvest.net.message import Cost
 from pkgharvest.report import Report
 from pkgharvest.results import Failure
 
@@ -167,7 +168,7 @@ def write_report(file: Path) -> None:
         report = Report(stream.write, datetime(2026, 2, 15, tzinfo=UTC))
         report.add(Failure("gone", "gone", NotFoundError("it is gone")))
         report.add(Failure("django-ltree", "django-ltree", UnavailableError("not now")))
-        report.finish(3, 1.0, {})
+        report.finish(3, 1.0, {}, Cost())
 
 
 def test_there_are_questions_to_a_folder() -> None:

@@ -46,7 +46,7 @@ class Hanging:
 
 
 async def begun(hanging: Hanging, work: Any) -> asyncio.Task[Any]:
-    task = asyncio.ensure_future(work)
+    task: asyncio.Task[Any] = asyncio.ensure_future(work)
     await hanging.begun.wait()
     return task
 

@@ -24,7 +24,7 @@ _ALIAS = re.compile(r'(r\d+): repository\(owner: "ann", name: "([^"]*)"')
 
 @dataclass
 class World:
-    """Packages ``p1``, ``p2``, ..., each with a repository of ann's and a project; their numbers are their ids."""
+    """Packages ``p1``, ``p2``, ..., each with ann's repository and a project; their numbers are ids."""
 
     size: int = 30
     page: int = 100

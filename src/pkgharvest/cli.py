@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, NamedTuple, Text
 
 import typer
 
+from pkgharvest import options as given
+from pkgharvest.options import ENDS, SHORT_ENDS, VARIABLES, Grouped
 from pkgharvest.version import __version__
 
 if TYPE_CHECKING:
@@ -27,21 +29,14 @@ if TYPE_CHECKING:
     from pkgharvest.settings import Settings
     from pkgharvest.targets import Hosts, Named
 
-EPILOGUE = """
-Exit codes: 0 every target gave a record - 1 an error of pkgharvest itself - 2 the command line or an input
-is wrong, nothing was asked - 3 some targets failed, every other one is written - 4 the token was refused -
-5 stopped by a rate limit longer than --max-wait, run again to go on - 6 no upstream could be reached -
-7 the output cannot be written - 129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM - 141 stdout was closed.
-"""
-"""Shown below the help of the command."""
-
 app = typer.Typer(
     name="pkgharvest",
-    help="Harvest package metadata from PyPI and GitHub into records of the Django Packages API.",
+    help="Harvest the metadata of Python packages, as the Django Packages API shows it.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=SHORT_ENDS + VARIABLES,
 )
 
 
@@ -49,11 +44,6 @@ cache_app = typer.Typer(
     help="Look at the stored answers, or drop them.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(cache_app, name="cache")
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Take settings from this file, not from the user's."),
-]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001  the form of Typer's callbacks
@@ -73,127 +63,39 @@ def options(
     """Take the options that stand before the command."""
 
 
-@app.command(epilog=EPILOGUE)
+@app.command(cls=Grouped, epilog=ENDS + VARIABLES)
 def fetch(  # noqa: PLR0913  each is an option of the command
-    targets: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[TARGET]...",
-            help="Slugs, PyPI names, or URLs of PyPI, Django Packages or a repository.",
-            show_default=False,
-        ),
-    ] = None,
+    targets: given.Targets = None,
     *,
-    lists: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            metavar="FILE",
-            help="Targets, one a line; requirements, pyproject.toml, pylock.toml, records, a report; "
-            "- is stdin. Repeatable.",
-        ),
-    ] = None,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="Of reports in --from, take only what failed.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Ask nothing if a line of a list is wrong.")
-    ] = False,
-    all_catalog: Annotated[
-        bool, typer.Option("--all-catalog", help="Harvest every package of Django Packages.")
-    ] = False,
-    catalog: Annotated[
-        bool | None,
-        typer.Option("--catalog/--no-catalog", help="Ask Django Packages for the fields that only it knows."),
-    ] = None,
-    base: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Earlier records to start from: a file in any format, a folder."),
-    ] = None,
-    form: Annotated[
-        Literal["json", "jsonl", "list"] | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="Documents one after the other, one a line, or the API's list. [default: json]",
-        ),
-    ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="Write to this file; or to a folder (FOLDER/), a file <slug>.json for each package.",
-        ),
-    ] = None,
-    max_age: Annotated[
-        str | None,
-        typer.Option(metavar="AGE", help="Skip packages whose earlier record is younger: 90m, 20h, 7d."),
-    ] = None,
-    only_changed: Annotated[
-        bool | None,
-        typer.Option(
-            "--only-changed/--no-only-changed", help="Leave files alone where only last_fetched would change."
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite files that hold no record of the package.")
-    ] = False,
-    if_running: Annotated[
-        Literal["fail", "skip"] | None,
-        typer.Option("--if-running", help="What to do if another run works on the folder. [default: fail]"),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write what came of each target, a JSON object a line."),
-    ] = None,
-    timezone: Annotated[
-        str | None,
-        typer.Option(metavar="ZONE", help="Write times in this zone. [default: America/New_York]"),
-    ] = None,
-    max_wait: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="Wait so long for rate limits, in all: seconds, or as 10m. [default: 60]",
-        ),
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Requests under way to GitHub at once. [default: 12]"),
-    ] = None,
-    refresh: Annotated[
-        bool | None,
-        typer.Option("--refresh/--no-refresh", help="Ask also for what cannot have changed or was missing."),
-    ] = None,
-    cache: Annotated[
-        bool | None,
-        typer.Option("--cache/--no-cache", help="Store answers and use what is stored. [default: cache]"),
-    ] = None,
-    offline: Annotated[
-        bool | None,
-        typer.Option("--offline/--no-offline", help="Answer from what is stored, whatever its age."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Ask nothing; tell what the run would cost.")
-    ] = False,
-    record: Annotated[
-        Path | None, typer.Option(metavar="FILE.har", help="Write down what is asked and answered.")
-    ] = None,
-    replay: Annotated[
-        str | None, typer.Option(metavar="FILE.har", help="Answer from a recording; 'demo' is shipped.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Tell errors alone.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, and the costs.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
-    log_format: Annotated[
-        Literal["text", "logfmt", "json"] | None,
-        typer.Option("--log-format", help="Lines for people, or with time and level for logs."),
-    ] = None,
-    config: ConfigFile = None,
+    lists: given.Lists = None,
+    failed: given.Failed = False,
+    strict: given.Strict = False,
+    all_catalog: given.AllCatalog = False,
+    base: given.Base = None,
+    max_age: given.MaxAge = None,
+    catalog: given.AsksCatalog = None,
+    max_wait: given.MaxWait = None,
+    jobs: given.Jobs = None,
+    refresh: given.Refresh = None,
+    cache: given.UsesCache = None,
+    offline: given.Offline = None,
+    dry_run: given.DryRun = False,
+    record: given.Recorded = None,
+    replay: given.Replayed = None,
+    form: given.RecordForm = None,
+    output: given.Output = None,
+    only_changed: given.OnlyChanged = None,
+    force: given.Force = False,
+    if_running: given.IfRunning = None,
+    report: given.ReportFile = None,
+    timezone: given.Timezone = None,
+    quiet: given.Quiet = False,
+    verbose: given.Verbose = False,
+    no_color: given.NoColor = False,
+    log_format: given.LogForm = None,
+    config: given.ConfigFile = None,
 ) -> None:
-    """Write the record of each package, as the Django Packages API shows it.
+    """Write the record of each package, as the API shows it.
 
     The token for GitHub comes from GITHUB_TOKEN or GH_TOKEN. Most options can be set in files and by
     variables too: 'pkgharvest config' shows what is in force.
@@ -205,7 +107,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     unattended = output not in (None, "-")
     manner = _Manner(quiet, verbose, unattended=unattended, log_format=log_format, colour=not no_color)
     with _exit_codes(manner) as console:
-        given: dict[str, object] = {
+        chosen: dict[str, object] = {
             "catalog": catalog,
             "format": form,
             "max-age": max_age,
@@ -219,7 +121,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
             "offline": offline,
             "log-format": log_format,
         }
-        configuration = _configuration(config, given, record=record, replay=replay)
+        configuration = _configuration(config, chosen, record=record, replay=replay)
         settings, choices = configuration.settings, configuration.choices
         console.log_as(choices.log_format)
         _check_paths(output, report, record)
@@ -251,48 +153,23 @@ def fetch(  # noqa: PLR0913  each is an option of the command
     raise typer.Exit(code)
 
 
-@app.command(epilog=EPILOGUE)
+@app.command(cls=Grouped, epilog=ENDS + VARIABLES)
 def show(  # noqa: PLR0913  each is an option of the command
-    targets: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[TARGET]...",
-            help="What fetch takes; or files of records (x.json, x.jsonl) and folders of them (snapshots/).",
-            show_default=False,
-        ),
-    ] = None,
+    targets: given.ShownTargets = None,
     *,
-    lists: Annotated[
-        list[str] | None, typer.Option("--from", metavar="FILE", help="Lists of targets, as for fetch.")
-    ] = None,
-    form: Annotated[
-        Literal["table", "markdown", "html", "json"],
-        typer.Option("--format", "-f", help="For the terminal, for a README, a page, or the records."),
-    ] = "table",
-    rows: Annotated[bool, typer.Option("--rows", help="One row for each package, not one column.")] = False,
-    sort: Annotated[
-        Literal["stars", "commits", "updated", "name"] | None,
-        typer.Option("--sort", help="Sort by stars, commits in the year, last commit, or name."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")
-    ] = None,
-    base: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Earlier records to start from: a file in any format, a folder."),
-    ] = None,
-    catalog: Annotated[
-        bool, typer.Option("--catalog", help="Ask Django Packages for the fields that only it knows.")
-    ] = False,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Answer from what is stored, whatever its age.")
-    ] = False,
-    replay: Annotated[
-        str | None, typer.Option(metavar="FILE.har", help="Answer from a recording; 'demo' is shipped.")
-    ] = None,
-    no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Tell errors alone.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, and the costs.")] = False,
+    lists: given.Lists = None,
+    base: given.Base = None,
+    catalog: given.AsksCatalog = None,
+    offline: given.Offline = None,
+    replay: given.Replayed = None,
+    form: given.ShownForm = "table",
+    rows: given.Rows = False,
+    sort: given.Sort = None,
+    output: given.Page = None,
+    quiet: given.Quiet = False,
+    verbose: given.Verbose = False,
+    no_color: given.NoColor = False,
+    config: given.ConfigFile = None,
 ) -> None:
     """Show a package as a card, several side by side.
 
@@ -301,16 +178,12 @@ def show(  # noqa: PLR0913  each is an option of the command
     pkgharvest show snapshots/ --rows --sort stars
     """
     with _exit_codes(_Manner(quiet, verbose, colour=not no_color)) as console:
-        from dataclasses import replace
-
         from pkgharvest import run
         from pkgharvest.errors import OutputError
-        from pkgharvest.settings import Settings
         from pkgharvest.show import comparison, gathering, page
 
-        settings = replace(
-            Settings.from_environment(os.environ), catalog=catalog, offline=offline, replay=replay
-        )
+        chosen: dict[str, object] = {"catalog": catalog, "offline": offline}
+        settings = _configuration(config, chosen, replay=replay).settings
         hosts = _hosts(settings)
         paths = [text for text in targets or [] if gathering.is_path(text)]
         named = _parsed([text for text in targets or [] if text not in paths], hosts, console)
@@ -323,7 +196,7 @@ def show(  # noqa: PLR0913  each is an option of the command
                 console.result(shown)
                 code = 3
         if named or lists or not paths:
-            found = _targets(named, lists or [], hosts, failed=False, all_catalog=False)
+            found = _targets(named, lists or [], hosts, failed=False)
             order = run.Order(found, base, nullcontext(gathered), take=gathered.take)
             code = run.fetch(settings, order, hosts, console) or code
         layout = page.Layout(
@@ -344,10 +217,8 @@ def show(  # noqa: PLR0913  each is an option of the command
 @app.command()
 def limits(
     *,
-    form: Annotated[
-        Literal["text", "json"], typer.Option("--format", "-f", help="For people or programs.")
-    ] = "text",
-    config: ConfigFile = None,
+    form: given.PlainForm = "text",
+    config: given.ConfigFile = None,
 ) -> None:
     """Show what is left of GitHub's rate limits, REST and GraphQL.
 
@@ -398,12 +269,12 @@ def schema(
 @app.command("config")
 def show_configuration(
     *,
-    form: Annotated[
-        Literal["text", "json"], typer.Option("--format", "-f", help="For people or programs.")
-    ] = "text",
-    config: ConfigFile = None,
+    form: given.PlainForm = "text",
+    config: given.ConfigFile = None,
 ) -> None:
-    """Show the settings in force, where each comes from, and the files that were looked for.
+    """Show the settings in force and where each comes from.
+
+    And the files that were looked for.
 
     Of the token only the variable is told.
 
@@ -423,10 +294,12 @@ def show_configuration(
 
 
 @cache_app.command("info")
-def cache_info(config: ConfigFile = None) -> None:
+def cache_info(config: given.ConfigFile = None) -> None:
     """Show where answers are stored, how many and how large.
 
     pkgharvest cache info
+
+    XDG_CACHE_HOME=/srv/cache pkgharvest cache info
     """
     with _store(config) as store:
         contents = store.contents()
@@ -437,10 +310,12 @@ def cache_info(config: ConfigFile = None) -> None:
 
 
 @cache_app.command("clear")
-def cache_clear(config: ConfigFile = None) -> None:
+def cache_clear(config: given.ConfigFile = None) -> None:
     """Drop all stored answers.
 
     pkgharvest cache clear
+
+    pkgharvest cache clear --config other.toml
     """
     with _store(config) as store:
         answers = store.contents().answers
@@ -469,15 +344,15 @@ USAGE = 2
 
 def _configuration(
     config: Path | None,
-    given: dict[str, object] | None = None,
+    chosen: dict[str, object] | None = None,
     *,
     record: Path | None = None,
     replay: str | None = None,
 ) -> Configuration:
-    """Return what is in force; ``given`` holds the options by their keys, None for those not given."""
+    """Return what is in force; ``chosen`` holds the options by their keys, None for those not given."""
     from pkgharvest.configuration import configure, read_files
 
-    return configure(given or {}, os.environ, read_files(config), record=record, replay=replay)
+    return configure(chosen or {}, os.environ, read_files(config), record=record, replay=replay)
 
 
 def _hosts(settings: Settings) -> Hosts:
