@@ -245,7 +245,7 @@ def _names(path: Path) -> dict[str, str]:
         with os.scandir(path) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 slug = entry.name.removesuffix(_ENDING)
-                if slug != entry.name and slug.isascii() and not slug.startswith("."):
+                if slug != entry.name and slug.isascii() and not entry.name.startswith("."):
                     names[slug.casefold()] = entry.name
     except OSError as error:
         raise OutputError(f"the folder {path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,456 @@
+"""The command as a process: signals, closed streams, poor surroundings, full devices."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pkgharvest
+from pkgharvest.record import decode_record, encode_api
+from services import Reply, commits, contributors, project, repository
+
+ROOT = os.geteuid() == 0
+SOURCE = str(Path(pkgharvest.__file__).parent.parent)
+NOBODY = 54321
+"""A user without an entry in the password database."""
+
+
+class Services:
+    """PyPI and GitHub of packages ``p-N``; some of them hang until they are let go."""
+
+    def __init__(self) -> None:
+        self.hanging: set[str] = set()
+        self.asked: list[str] = []
+        self.go = threading.Event()
+        services = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                services.asked.append(self.path)
+                if any(f"/repos/o/{name}" in self.path for name in services.hanging):
+                    services.go.wait(20)
+                reply = services.reply(self.path)
+                body = json.dumps(reply.body).encode()
+                with suppress(OSError):
+                    self.send_response(reply.status)
+                    self.send_header("content-length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            block_on_close = False
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def reply(self, path: str) -> Reply:
+        name = next((part for part in path.replace("?", "/").split("/") if part.startswith("p-")), "")
+        if not name or name == "p-missing":
+            return Reply({"message": "Not Found"}, 404)
+        if "/pypi/" in path:
+            return project(name, project_urls={"Source": f"https://github.com/o/{name}"})
+        if "/commits" in path:
+            return commits(timedelta(days=9))
+        if "/contributors" in path:
+            return contributors("ann")
+        return repository(f"o/{name}", description="Über ☃")
+
+    def close(self) -> None:
+        self.go.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def services() -> Iterator[Services]:
+    services = Services()
+    yield services
+    services.close()
+
+
+def environment(services: Services, **more: str) -> dict[str, str]:
+    """Return what the command cannot do without."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": SOURCE,
+        "PKGHARVEST_GITHUB_URL": services.url,
+        "PKGHARVEST_PYPI_URL": services.url,
+        **more,
+    }
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pkgharvest", "fetch", *arguments]
+
+
+@contextmanager
+def running(arguments: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    with subprocess.Popen(arguments, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def records(folder: Path) -> set[str]:
+    """Return the slugs of the records of a folder, which hold whole records and nothing else."""
+    slugs = set()
+    for path in folder.iterdir():
+        text = path.read_bytes()
+        record = decode_record(text)
+        assert encode_api(record) == text
+        assert (path.name, len(record.commits_over_52)) == (f"{record.slug}.json", 52)
+        slugs.add(record.slug)
+    return slugs
+
+
+NAMES = [f"p-{number}" for number in range(6)]
+
+
+def until_some_hang(services: Services, folder: Path) -> None:
+    """Wait until the first three are written, the fourth and fifth hang, and the last is finished."""
+    until(lambda: all((folder / f"p-{number}.json").exists() for number in range(3)))
+    until(lambda: {"/repos/o/p-3", "/repos/o/p-4"} <= set(services.asked))
+    until(lambda: any("/repos/o/p-5/contributors" in path for path in services.asked))
+    time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_ends_the_run_with_what_is_finished(
+    services: Services, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    services.hanging = {"p-3", "p-4"}
+    folder, report = tmp_path / "out", tmp_path / "report"
+    arguments = command(*NAMES, "-o", f"{folder}/", "--report", str(report), "--log-format", "text")
+    with running(arguments, env=environment(services, HOME=str(tmp_path))) as process:
+        until_some_hang(services, folder)
+        process.send_signal(number)
+        begun = time.monotonic()
+        out, err = process.communicate(timeout=10)
+    assert time.monotonic() - begun < 2
+    assert (process.returncode, out) == (code, b"")
+    assert records(folder) == {"p-0", "p-1", "p-2", "p-5"}
+    lines = err.decode().splitlines()
+    assert lines[0] == f"error: stopped by {number.name}"
+    assert lines[1] == "not asked any more: p-3, p-4"
+    assert lines[2].startswith("4 records, 2 not asked in ")
+    assert len(lines) == 3
+    told = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [line.get("status") for line in told] == ["ok", "ok", "ok", "failed", "failed", "ok", None]
+    assert (told[3]["reason"], told[3]["retryable"], told[-1]["run"]["exit_code"]) == ("stopped", True, code)
+
+
+def test_the_signal_ends_the_wait_for_a_list_too(services: Services, tmp_path: Path) -> None:
+    arguments = command("p-0", "--from", "-", "-o", str(tmp_path / "out.jsonl"), "-f", "jsonl")
+    with running(arguments, env=environment(services, HOME=str(tmp_path)), stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"p-1\n")
+        process.stdin.flush()
+        until(lambda: any("/repos/o/p-1/contributors" in path for path in services.asked))
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        assert process.wait(10) == 143
+        assert time.monotonic() - begun < 2
+    lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
+    assert [decode_record(line).slug for line in lines] == ["p-0", "p-1"]
+
+
+def test_a_second_interrupt_ends_at_once_what_is_being_closed(services: Services, tmp_path: Path) -> None:
+    """Nobody reads what is told of the first one, so that the run cannot go on."""
+    services.hanging = {"p-3", "p-4"}
+    folder = tmp_path / "out"
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    try:
+        with running(
+            command(*NAMES, "-o", f"{folder}/", "-q"),
+            env=environment(services, HOME=str(tmp_path)),
+            stderr=writer,
+        ) as process:
+            until_some_hang(services, folder)
+            process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.3)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(1) == -signal.SIGINT
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert (folder / ".pkgharvest.lock").exists()
+    services.go.set()
+    ended = subprocess.run(
+        command(*NAMES, "-o", f"{folder}/"),
+        env=environment(services, HOME=str(tmp_path)),
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert records(folder) == set(NAMES)
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored(services: Services, tmp_path: Path) -> None:
+    services.hanging = {"p-1"}
+    folder = tmp_path / "out"
+    arguments = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command("p-0", "p-1", "-o", f"{folder}/")]
+    with running(arguments, env=environment(services, HOME=str(tmp_path))) as process:
+        until((folder / "p-0.json").exists)
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.2)
+        services.go.set()
+        assert process.wait(10) == 0
+    assert records(folder) == {"p-0", "p-1"}
+
+
+def test_of_two_runs_one_works_and_one_says_so(services: Services, tmp_path: Path) -> None:
+    services.hanging = {"p-1"}
+    folder = tmp_path / "out"
+    arguments = command("p-0", "p-1", "-o", f"{folder}/")
+    env = environment(services, HOME=str(tmp_path))
+    with running(arguments, env=env) as first:
+        until((folder / "p-0.json").exists)
+        asked = len(services.asked)
+        second = subprocess.run(arguments, env=env, capture_output=True, check=False)
+        assert (second.returncode, len(services.asked)) == (7, asked)
+        assert second.stderr.decode().startswith(f"error: process {first.pid} is working on {folder}. ")
+        third = subprocess.run(
+            [*arguments, "--if-running", "skip"], env=env, capture_output=True, check=False
+        )
+        assert (third.returncode, third.stderr.decode()) == (
+            0,
+            f"process {first.pid} is working on {folder}, so nothing was done\n",
+        )
+        first.kill()
+        first.wait(10)
+    services.hanging.clear()
+    fourth = subprocess.run(arguments, env=env, capture_output=True, check=False)
+    assert (fourth.returncode, fourth.stderr) == (0, b"")
+    assert records(folder) == {"p-0", "p-1"}
+
+
+# Where it runs.
+
+
+@pytest.mark.parametrize("closed", [">&- 2>&-", "<&- >&- 2>&-", "2>&-"])
+def test_nothing_meant_for_closed_streams_gets_into_a_file(
+    services: Services, tmp_path: Path, closed: str
+) -> None:
+    folder, report = tmp_path / "out", tmp_path / "report"
+    arguments = command("p-0", "p-missing", "-o", f"{folder}/", "--report", str(report), "-v")
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *arguments],
+        env=environment(services, HOME=str(tmp_path)),
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"", b"")
+    assert records(folder) == {"p-0"}
+    assert [json.loads(line).get("slug") for line in report.read_text().splitlines()] == [
+        "p-0",
+        "p-missing",
+        None,
+    ]
+    [store] = tmp_path.rglob("*.sqlite*")
+    with sqlite3.connect(store) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
+def test_a_bare_environment_is_enough(services: Services, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"env": environment(services), "cwd": tmp_path, "capture_output": True}
+    if ROOT:  # whose home is not to be written to
+        tmp_path.chmod(0o777)
+        options["env"]["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    ended = subprocess.run(command("p-0", "-o", "out/"), check=False, **options)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    assert records(tmp_path / "out") == {"p-0"}
+    shown = subprocess.run(command("p-0"), check=False, **options)
+    assert decode_record(shown.stdout).repo_description == "Über ☃"
+    wrong = subprocess.run(command("Ü☃"), check=False, **options)
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null", ""])
+def test_a_home_that_takes_nothing_is_done_without(services: Services, tmp_path: Path, home: str) -> None:
+    if not home and ROOT:
+        pytest.skip("an empty HOME is that of the password database")
+    ended = subprocess.run(
+        command("p-0", "-o", "out/", "-v"),
+        env=environment(services, HOME=home),
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert b"cannot be used, so all is asked anew" in ended.stderr
+    assert records(tmp_path / "out") == {"p-0"}
+    assert list(tmp_path.iterdir()) == [tmp_path / "out"]
+
+
+@contextmanager
+def folder_of_nobody() -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the folder of a user without a home, and how to run the command as this user."""
+    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    reads = [sys.executable, "-c", "import pkgharvest"]
+    if not ROOT:
+        pytest.skip("only root becomes another user")
+    if subprocess.run(reads, env={"PYTHONPATH": SOURCE}, capture_output=True, check=False, **user).returncode:
+        pytest.skip("another user cannot read the package")
+    name = Path("/var/tmp", f"of-nobody-{os.getpid()}")  # noqa: S108  the test's own folders are root's alone
+    name.mkdir(mode=0o700)
+    os.chown(name, NOBODY, NOBODY)
+    try:
+        yield name, {"cwd": name, "capture_output": True, "check": False, **user}
+    finally:
+        shutil.rmtree(name)
+
+
+def test_a_user_without_a_home_gets_no_folder_of_that_name(services: Services) -> None:
+    with folder_of_nobody() as (folder, user):
+        ended = subprocess.run(command("p-0", "-o", "out/", "-v"), env=environment(services), **user)
+        assert (ended.returncode, ended.stdout) == (0, b"")
+        assert b"cannot be used, so all is asked anew: no home folder is known" in ended.stderr
+        assert [path.name for path in folder.iterdir()] == ["out"]
+        assert records(folder / "out") == {"p-0"}
+        quiet = subprocess.run(command("p-0", "-o", "out/"), env=environment(services), **user)
+        assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, b"", b"")
+        offline = subprocess.run(command("p-1", "--offline"), env=environment(services), **user)
+        assert (offline.returncode, offline.stdout) == (3, b"")
+        assert not [path for path in services.asked if "p-1" in path]
+        assert [path.name for path in folder.iterdir()] == ["out"]
+
+
+def test_a_read_only_home_is_done_without(services: Services) -> None:
+    with folder_of_nobody() as (folder, user):
+        (folder / "home").mkdir(mode=0o555)
+        ended = subprocess.run(command("p-0", "-o", "out/"), env=environment(services, HOME=str(folder / "home")), **user)  # fmt: skip
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+        assert records(folder / "out") == {"p-0"}
+        assert list((folder / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("make", [True, False], ids=["read-only", "another's"])
+def test_a_folder_that_takes_nothing_is_told_before_anything_is_asked(services: Services, make: bool) -> None:
+    with folder_of_nobody() as (folder, user):
+        out = folder / "out"
+        out.mkdir(mode=0o555 if make else 0o755)
+        ended = subprocess.run(command("p-0", "-o", "out/"), env=environment(services), **user)
+        assert (ended.returncode, services.asked) == (7, [])
+        assert ended.stderr == b"error: out cannot be written: Permission denied\n"
+        assert list(out.iterdir()) == []
+
+
+def test_a_strict_umask_holds_for_all_that_is_made(services: Services, tmp_path: Path) -> None:
+    ended = subprocess.run(
+        command("p-0", "-o", "out/", "--report", "report"),
+        env=environment(services, HOME=str(tmp_path)),
+        cwd=tmp_path,
+        umask=0o077,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0
+    made = [path for path in tmp_path.rglob("*")]
+    assert len(made) > 4
+    assert {oct(stat.S_IMODE(path.stat().st_mode) & 0o077) for path in made} == {"0o0"}
+
+
+# Full devices.
+
+PAGE = 4096
+
+
+@pytest.fixture
+def small_device(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on a device with room for eight pages."""
+    folder = tmp_path / "device"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", f"size={8 * PAGE}", "tmpfs", str(folder)]
+    if (
+        not ROOT
+        or mount is None
+        or subprocess.run([mount, *options], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no device can be mounted")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_device_that_fills_up_loses_nothing(services: Services, small_device: Path, tmp_path: Path) -> None:
+    env = environment(services, HOME=str(tmp_path))
+    run = command("p-0", "p-1", "p-2", "-o", f"{small_device}/")
+    first = subprocess.run(
+        command("p-0", "-o", f"{small_device}/"), env=env, capture_output=True, check=False
+    )
+    assert first.returncode == 0
+    (small_device / "other").write_bytes(bytes(5 * PAGE))  # leaves a page for the lock, and one for a record
+    before = (small_device / "p-0.json").read_bytes()
+    ended = subprocess.run(run, env=env, capture_output=True, check=False)
+    assert ended.returncode == 7
+    line = ended.stderr.decode().splitlines()[0]
+    size = len((small_device / "p-0.json").read_bytes())
+    assert line == (
+        f"error: {small_device}/p-1.json cannot be written: No space left on device ({size:,} bytes)"
+    )
+    assert sorted(path.name for path in small_device.iterdir()) == ["other", "p-0.json"]
+    after = decode_record((small_device / "p-0.json").read_bytes())
+    old = decode_record(before)
+    assert after.last_fetched is not None
+    assert old.last_fetched is not None
+    assert after.last_fetched > old.last_fetched
+
+
+def test_a_full_device_is_told_before_anything_is_asked(
+    services: Services, small_device: Path, tmp_path: Path
+) -> None:
+    (small_device / "other").write_bytes(bytes(8 * PAGE))
+    ended = subprocess.run(
+        command("p-0", "-o", f"{small_device}/"),
+        env=environment(services, HOME=str(tmp_path)),
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, services.asked) == (7, [])
+    assert ended.stderr.decode() == f"error: {small_device} cannot be written: No space left on device\n"
+    assert [path.name for path in small_device.iterdir()] == ["other"]
