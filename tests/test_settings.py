@@ -12,6 +12,7 @@ import platformdirs
 import pytest
 
 from pkgharvest.errors import SettingError
+from pkgharvest.net.cache import Store
 from pkgharvest.net.message import Token
 from pkgharvest.settings import Settings, TokenSettingError, configuration_folder
 
@@ -277,6 +278,28 @@ def test_answers_are_stored_in_the_cache_folder_of_the_user_by_default() -> None
     folder = Settings().store_folder
     assert folder == platformdirs.user_cache_path("pkgharvest", appauthor=False)
     assert Path.home() in folder.parents
+
+
+def test_a_folder_that_is_given_is_where_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings(cache_folder=Path("cache")).store_folder == tmp_path / "cache"
+
+
+def test_without_a_home_there_is_no_folder_that_is_of_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def expanded(path: str) -> str:
+        return path
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", expanded)
+    folder = Settings().store_folder
+    assert not folder.is_absolute()
+    warnings: list[str] = []
+    store = Store(folder, warnings.append)
+    store.close()
+    assert not folder.exists()
+    assert [warning.rpartition(": ")[2] for warning in warnings] == [
+        "no home folder is known, and XDG_CACHE_HOME holds no absolute path"
+    ]
 
 
 def test_a_run_is_not_recorded_and_replayed_at_once() -> None:

@@ -120,7 +120,10 @@ class Settings:
         """The folder of stored answers; relative where the user has no home, and then of no use."""
         if self.cache_folder is not None:
             return self.cache_folder.absolute()
-        return platformdirs.user_cache_path("pkgharvest", appauthor=False)
+        try:
+            return platformdirs.user_cache_path("pkgharvest", appauthor=False)
+        except RuntimeError:  # some versions of the library; others leave a literal ~ in the path
+            return Path("pkgharvest")
 
     @property
     def hosts(self) -> Hosts:
