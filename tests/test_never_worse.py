@@ -260,7 +260,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(OPERATIONS, min_size=1, max_size=8))
 @example([Run(killed_at=n) for n in range(20, 500, 60)] + [Run()])
 @example([Run(), Run(only_changed=True), Change("two", 2), Run(only_changed=True, killed_at=400), Run()])
