@@ -169,6 +169,15 @@ def test_what_another_users_killed_run_has_left_is_taken() -> None:
         assert code_of(fork(take)) == 0
         assert list(Path(folder).iterdir()) == []
 
+        path.touch(0o644)
+        os.setresuid(65534, 65534, 0)
+        try:
+            with locked(path):
+                assert path.stat().st_uid == 65534
+        finally:
+            os.setresuid(0, 0, 0)
+        assert list(Path(folder).iterdir()) == []
+
 
 def _missing(tmp_path: Path) -> Path:
     return tmp_path / "missing" / "lock"

@@ -408,6 +408,16 @@ def test_a_record_takes_the_place_of_its_base(tmp_path: Path, manners: Manners) 
     assert files(tmp_path) == {"django-x.json": encode_api(after), "other.json": encode_api(record("other"))}
 
 
+def test_a_package_by_its_number_has_no_name_to_look_at_before_the_catalog_has_told_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "django-x.json").mkdir()
+    target = taken(tmp_path)
+    assert target.of(package("https://djangopackages.org/api/v4/packages/99/")) is None
+    with pytest.raises(OccupiedError, match=r"/django-x\.json is no file"):
+        target.add(record(), record())
+
+
 def test_a_new_package_never_takes_the_place_of_another(tmp_path: Path) -> None:
     put(tmp_path, record(repo_url="https://github.com/bob/django-x"))
     before = state(tmp_path)
