@@ -627,7 +627,7 @@ def test_a_wait_may_be_given_as_a_duration(services: respx.MockRouter) -> None:
         403, headers=headers, json={"message": "secondary rate limit"}
     )
     result = run("django-x", "--max-wait", "10m")
-    assert (result.exit_code, "--max-wait 601" in result.stderr) == (5, True)
+    assert (result.exit_code, "--max-wait 602" in result.stderr) == (5, True)
 
 
 def test_the_settings_in_force_are_shown(user_file: Path, working_folder: Path, marked_token: str) -> None:

@@ -75,13 +75,18 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize(("command", "output"), examples())
-def test_an_example_gives_the_output_that_is_shown(command: str, output: str) -> None:
+def test_an_example_gives_the_output_that_is_shown(command: str, output: str, tmp_path: Path) -> None:
     if "| jq" in command and shutil.which("jq") is None:
         pytest.skip("jq is not installed")
-    last = command.rpartition("&& ")[2]
-    program = re.sub(r"(^|\s)(\.venv/bin/)?pkgharvest ", rf"\1{COMMAND} ", last)
+    installed = re.sub(r"^python3 -m venv .venv && .venv/bin/pip install [^&]*&& ", "", command)
+    program = re.sub(r"(^|\s)(\.venv/bin/)?pkgharvest ", rf"\1{COMMAND} ", installed)
     run = subprocess.run(
-        ["bash", "-c", f"({program}) 2>&1"], capture_output=True, text=True, check=False, env=environment()
+        ["bash", "-c", f"({program}) 2>&1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
     )
     assert run.stdout == output
 
