@@ -178,8 +178,8 @@ def test_a_line_of_a_log_tells_when_how_grave_what_and_why(form: LogFormat) -> N
 def test_values_of_logfmt_are_quoted_where_they_would_end_too_early() -> None:
     assert told(lambda c: c.error(TargetError('a "b"=c\\d'), "é"), log_format="logfmt") == [
         (
-            "time=2026-03-18T15:30:00.123Z level=error event=failed target=é reason=bad-target retryable=false "
-            'message="a \\"b\\"=c\\\\d"'
+            "time=2026-03-18T15:30:00.123Z level=error event=failed target=é reason=bad-target "
+            'retryable=false message="a \\"b\\"=c\\\\d"'
         )
     ]
     assert told(lambda c: c.warning(""), log_format="logfmt")[0].endswith(' message=""')

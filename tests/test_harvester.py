@@ -506,3 +506,49 @@ async def test_a_circle_of_commit_pages_is_a_failure() -> None:
     assert isinstance(result, Failure)
     assert str(result.error) == "the pages of the commits of ann/django-x lead in a circle"
     assert fetch.asked.count(first) == fetch.asked.count(second) == 1
+
+
+async def test_a_name_that_is_nearly_that_of_a_base_record_is_suggested() -> None:
+    known = [base_record(slug="django-pghistory")]
+    result = await one(harvester(FakeFetch({}), base=known), "django-pghistroy")
+    assert isinstance(result, Failure)
+    assert (result.reason, result.error.advice) == ("not-found", "Did you mean django-pghistory?")
+
+
+async def test_the_catalog_is_searched_for_a_name_where_it_may_be_asked() -> None:
+    hits = Reply([{"slug": "django-pghistory"}, {"slug": "other"}])
+    found: dict[str, Reply | Exception] = {f"{CATALOG}/api/v4/search/?q=django-pgh": hits}
+    asking = await one(harvester(FakeFetch(found), catalog=True), "django-pghistroy")
+    not_asking = await one(harvester(FakeFetch(found)), "django-pghistroy")
+    assert isinstance(asking, Failure)
+    assert isinstance(not_asking, Failure)
+    assert asking.error.advice == "Did you mean django-pghistory?"
+    assert not_asking.error.advice == "Check the name"
+
+
+@pytest.mark.parametrize(
+    "search", [Reply({"odd": "shape"}), Reply([], 500), Reply([{"slug": "something-else"}]), Reply([])]
+)
+async def test_without_a_near_name_the_error_stays_as_it_is(search: Reply) -> None:
+    table: dict[str, Reply | Exception] = {f"{CATALOG}/api/v4/search/?q=django-pgh": search}
+    result = await one(harvester(FakeFetch(table), catalog=True), "django-pghistroy")
+    assert isinstance(result, Failure)
+    assert result.error.advice == "Check the name"
+
+
+async def test_in_a_long_list_of_unknown_names_the_search_ends() -> None:
+    fetch = FakeFetch({})
+    names = [package(f"unknown-{number}") for number in range(30)]
+    await harvester(fetch, catalog=True).batch(names, Ending())
+    assert sum("/search/" in url for url in fetch.asked) == 20
+    assert not any("/search/" in url for url in fetch.asked if url.startswith(PYPI))
+
+
+async def test_the_release_of_the_version_is_known_and_odd_files_do_no_harm() -> None:
+    times = ["2026-01-02T03:04:05.678901Z", "2026-01-01T00:00:00Z", None]
+    told = {"urls": [{"upload_time_iso_8601": time} for time in times]}
+    released = await harvested(replies(project=Reply(project().body | told)))
+    odd = await harvested(replies(project=Reply(project().body | {"urls": "odd"})))
+    assert isinstance(released, Harvested)
+    assert isinstance(odd, Harvested)
+    assert (released.released, odd.released) == (datetime(2026, 1, 1, tzinfo=UTC), None)
