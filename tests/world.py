@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ import respx
 from typer.testing import CliRunner, Result
 
 from pkgharvest.cli import app
+from pkgharvest.net.clock import JumpingClock
 from services import CATALOG, GITHUB, PYPI, catalog_record, project, repository
 
 LIMIT = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": "4000", "x-ratelimit-reset": "1773850000"}
@@ -160,13 +162,9 @@ def address(number: int) -> str:
 def served(world: World) -> Iterator[World]:
     """Let the world answer everything, and no wait between attempts take time."""
     with respx.mock(assert_all_called=False) as router, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pkgharvest.net.clock.SystemClock.sleep", _no_sleep)
+        patch.setattr("pkgharvest.session.SystemClock", lambda: JumpingClock(datetime.now(UTC)))
         router.route().mock(side_effect=world.answer)
         yield world
-
-
-async def _no_sleep(_clock: object, _seconds: float) -> None:
-    """Return at once."""
 
 
 def fetch(*arguments: object, stdin: str = "", signed: bool = True, **environment: str) -> Result:

@@ -139,10 +139,10 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         if dry_run:
             bases = run.known(base, Path(output) if output else None, hosts)
             for line in run.plan(settings, found, bases, _now(), console, strict=strict):
-                typer.echo(line)
+                _say(line)
             return
         sink = _sink(configuration, output, hosts, force=force)
-        order = run.Order(found, base, sink, report, strict=strict)
+        order = run.Order(found, base, sink, report, strict=strict, is_finite="-" not in (lists or []))
         try:
             code = run.fetch(settings, order, hosts, console)
         except BusyError as error:
@@ -236,11 +236,11 @@ def limits(
             raise SettingError("GitHub tells its limits, and offline is set", f"Unset it: see {source}")
         quotas = run.limits(configuration.settings)
         if form == "json":
-            typer.echo(run.limits_json(quotas), nl=False)
+            _write_out(run.limits_json(quotas))
             return
         for resource, name in (("core", "REST"), ("graphql", "GraphQL")):
             if resource in quotas:
-                typer.echo(f"GitHub {name}: {run.left(quotas[resource])}")
+                _say(f"GitHub {name}: {run.left(quotas[resource])}")
 
 
 @app.command()
@@ -260,10 +260,9 @@ def schema(
     pkgharvest schema report | jq '."$defs".TargetLine.properties.status'
     """
     with _exit_codes():
-        from pkgharvest.output import flushing
         from pkgharvest.schema import encode_schema
 
-        flushing(_stdout())(encode_schema(document))
+        _write_out(encode_schema(document))
 
 
 @app.command("config")
@@ -287,10 +286,10 @@ def show_configuration(
 
         configuration = _configuration(config)
         if form == "json":
-            typer.echo(as_json(configuration), nl=False)
+            _write_out(as_json(configuration).encode())
             return
         for line in lines(configuration):
-            typer.echo(line)
+            _say(line)
 
 
 @cache_app.command("info")
@@ -303,10 +302,10 @@ def cache_info(config: given.ConfigFile = None) -> None:
     """
     with _store(config) as store:
         contents = store.contents()
-        typer.echo(f"{contents.path}: {contents.answers} answers, {contents.size} bytes")
+        _say(f"{contents.path}: {contents.answers} answers, {contents.size} bytes")
         if contents.oldest and contents.newest:
             first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (contents.oldest, contents.newest))
-            typer.echo(f"last confirmed between {first} and {last} UTC")
+            _say(f"last confirmed between {first} and {last} UTC")
 
 
 @cache_app.command("clear")
@@ -320,7 +319,7 @@ def cache_clear(config: given.ConfigFile = None) -> None:
     with _store(config) as store:
         answers = store.contents().answers
         store.clear()
-        typer.echo(f"{answers} answers dropped")
+        _say(f"{answers} answers dropped")
 
 
 def main() -> None:
@@ -462,6 +461,18 @@ def _sink(
     if output in (None, "-"):
         return on_stream(form, _stdout())
     return in_file(form, Path(output))
+
+
+def _say(line: str) -> None:
+    """Write a line of text to the standard output."""
+    _write_out(f"{line}\n".encode(getattr(sys.stdout, "encoding", None) or "utf-8", "replace"))
+
+
+def _write_out(data: bytes) -> None:
+    """Write to the standard output, or raise as documents do where it cannot be written."""
+    from pkgharvest.output import flushing
+
+    flushing(_stdout())(data)
 
 
 def _stdout() -> BinaryIO:

@@ -98,7 +98,7 @@ class Console:
         if self._quiet or (self._unattended and not is_told_all):
             self._lowest = Level.ERROR
         self._sums_up = is_told_all
-        self._has_bar = self._is_terminal and not (self._quiet or log_format or self._rich.is_dumb_terminal)
+        self.has_bar = self._is_terminal and not (self._quiet or log_format or self._rich.is_dumb_terminal)
 
     @contextmanager
     def progress(self, total: int | None, gates: Mapping[str, Gate]) -> Iterator[Callable[[], None]]:
@@ -108,7 +108,7 @@ class Console:
             total: how many targets there are, None if nobody knows.
             gates: of the services, as they come.
         """
-        if not self._has_bar:
+        if not self.has_bar:
             yield lambda: None
             return
         from pkgharvest.progress import Progress  # noqa: PLC0415  most runs have no terminal

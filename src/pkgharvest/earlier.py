@@ -98,7 +98,7 @@ class EarlierResults:
                 if target := self._target(entry):
                     yield target
             except TargetError as error:
-                yield Misread(line, redacted(text[first:end]), error)
+                yield Misread(line, redacted(_name_in(entry) or text[first:end]), error)
 
     def _target(self, entry: Any) -> Named | None:  # noqa: ANN401  any JSON
         """Return what an entry names, None if it names nothing, nothing new, or nothing that is wanted."""
@@ -137,6 +137,12 @@ def _reported(entry: dict[str, Any], hosts: Hosts) -> Named:
     if not isinstance(text, str):
         raise TargetError("the target is no text")
     return package_of(text) if text == entry.get("slug") else parse_target(text, hosts)
+
+
+def _name_in(entry: Any) -> str:  # noqa: ANN401  any JSON
+    """Return the target that a report's line tells, so that the next report tells it too; else nothing."""
+    name = entry.get("target") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _entries(

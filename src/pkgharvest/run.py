@@ -104,6 +104,8 @@ class Order:
     report: Path | None = None
     strict: bool = False
     """Whether nothing is asked if one target cannot be understood."""
+    is_finite: bool = False
+    """Whether the targets can be counted before the first is asked for."""
     take: Callable[[Result], Result] = lambda result: result
     """Sees each result before it is told, and may add to it."""
 
@@ -160,7 +162,8 @@ class _Run:
         self, order: Order, documents: Documents, bases: Bases
     ) -> Sequence[Named | Failure] | AsyncIterable[Named | Failure]:
         """Return the targets; where one can spoil the run, after a look at all of them."""
-        if not order.strict and not isinstance(documents, Snapshot):
+        is_counted = order.is_finite and self._console.has_bar
+        if not (order.strict or is_counted or isinstance(documents, Snapshot)):
             return order.targets
         targets = [target async for target in one_by_one(order.targets)]
         wrong = [target for target in targets if isinstance(target, Failure)]

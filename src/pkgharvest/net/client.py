@@ -167,8 +167,10 @@ _TEXTS: list[tuple[type[Exception], str]] = [
 
 
 def _is_certificate_problem(error: BaseException | None) -> bool:
-    while error is not None:
+    seen: set[int] = set()  # causes can be set in a circle
+    while error is not None and id(error) not in seen:
         if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
