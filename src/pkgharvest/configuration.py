@@ -137,7 +137,10 @@ def read_files(named: Path | None) -> list[File]:
     """
     project = _read(Path(PROJECT), PROJECT, "project")
     if named is None:
-        path = configuration_folder() / FILE
+        folder = configuration_folder()
+        if folder is None:
+            return [project]
+        path = folder / FILE
         return [project, _read(path, _from_home(path), "user")]
     file = _read(named, str(named), "named")
     if file.text is None:

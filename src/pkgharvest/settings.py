@@ -134,9 +134,13 @@ class Settings:
         )
 
 
-def configuration_folder() -> Path:
-    """Return the folder of the user's configuration file."""
-    return platformdirs.user_config_path("pkgharvest", appauthor=False)
+def configuration_folder() -> Path | None:
+    """Return the folder of the user's configuration file; None if the user has no home."""
+    try:
+        folder = platformdirs.user_config_path("pkgharvest", appauthor=False)
+    except RuntimeError:  # see store_folder
+        return None
+    return folder if folder.is_absolute() else None
 
 
 def token_in(environment: Mapping[str, str]) -> Token | None:
