@@ -142,7 +142,15 @@ def fetch(  # noqa: PLR0913  each is an option of the command
                 _say(line)
             return
         sink = _sink(configuration, output, hosts, force=force)
-        order = run.Order(found, base, sink, report, strict=strict, is_finite="-" not in (lists or []))
+        order = run.Order(
+            found,
+            base,
+            sink,
+            report,
+            strict=strict,
+            is_finite="-" not in (lists or []),
+            is_on_terminal=not unattended and sys.stdout is not None and sys.stdout.isatty(),
+        )
         try:
             code = run.fetch(settings, order, hosts, console)
         except BusyError as error:
@@ -197,7 +205,8 @@ def show(  # noqa: PLR0913  each is an option of the command
                 code = 3
         if named or lists or not paths:
             found = _targets(named, lists or [], hosts, failed=False)
-            order = run.Order(found, base, nullcontext(gathered), take=gathered.take)
+            is_finite = "-" not in (lists or [])
+            order = run.Order(found, base, nullcontext(gathered), is_finite=is_finite, take=gathered.take)
             code = run.fetch(settings, order, hosts, console) or code
         layout = page.Layout(
             form=form,

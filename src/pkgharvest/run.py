@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +106,8 @@ class Order:
     """Whether nothing is asked if one target cannot be understood."""
     is_finite: bool = False
     """Whether the targets can be counted before the first is asked for."""
+    is_on_terminal: bool = False
+    """Whether the documents go to a terminal, where a bar would be in their way."""
     take: Callable[[Result], Result] = lambda result: result
     """Sees each result before it is told, and may add to it."""
 
@@ -197,7 +199,8 @@ class _Run:
                 loop.call_later(BAR_AFTER, show)
                 async with aclosing(session.harvest(targets)) as results:
                     async for result in results:
-                        self._take(order.take(result), documents, report)
+                        with self._console.aside() if order.is_on_terminal else nullcontext():
+                            self._take(order.take(result), documents, report)
 
     def _take(self, result: Result, documents: Documents, report: Report) -> None:
         """Write a result, and tell of it."""
@@ -205,8 +208,7 @@ class _Run:
         self._outcome.results += 1
         try:
             if isinstance(result, Harvested):
-                with self._console.aside():
-                    status = documents.add(result.record, result.base)
+                status = documents.add(result.record, result.base)
             elif isinstance(result, Skipped) and result.record is not None:
                 documents.keep(result.record)
         except OccupiedError as error:
