@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pkgharvest.bases import HeldRecords
+from pkgharvest.bases import Bases, HeldRecords, Layers
+from pkgharvest.errors import OccupiedError
 from pkgharvest.record import Record, decode_record
-from pkgharvest.targets import Hosts
+from pkgharvest.targets import Hosts, Target
 from services import package
 
 HOSTS = Hosts(code=frozenset({"github.com", "api.github.com", "code.example"}))
@@ -89,3 +90,44 @@ def test_of_two_records_of_a_package_the_later_one_counts(text: str) -> None:
 
 def test_no_records_are_a_base_of_nothing() -> None:
     assert HeldRecords([], HOSTS).of(package("django-x")) is None
+
+
+class Broken:
+    """A place whose records are of no use."""
+
+    def of(self, _target: Target) -> Record | None:
+        raise OccupiedError("django-x.json holds no record")
+
+    def of_slug(self, _slug: str) -> Record | None:
+        raise OccupiedError("django-x.json holds no record")
+
+
+UPPER = HeldRecords([msgspec.structs.replace(FULL, title="upper")], HOSTS)
+
+
+def test_the_first_place_that_has_a_record_counts() -> None:
+    layers = Layers([HeldRecords([], HOSTS), UPPER, BASES])
+    assert [layers.of(package(text, HOSTS)) for text in ("django-x", "xtra", "nix")] == [
+        UPPER.of_slug("django-x"),
+        RENAMED,
+        None,
+    ]
+    assert [layers.of_slug(slug) for slug in ("django-x", "bare_one", "nix")] == [
+        UPPER.of_slug("django-x"),
+        BARE,
+        None,
+    ]
+    assert Layers([]).of(package("django-x")) is None
+
+
+def test_a_record_of_no_use_does_not_let_a_later_place_answer_and_is_not_looked_at_after_an_earlier_one() -> (
+    None
+):
+    broken: Bases = Broken()
+    for places in ([broken, BASES], [HeldRecords([], HOSTS), broken]):
+        with pytest.raises(OccupiedError):
+            Layers(places).of(package("django-x"))
+        with pytest.raises(OccupiedError):
+            Layers(places).of_slug("django-x")
+    assert Layers([BASES, broken]).of(package("django-x")) is FULL
+    assert Layers([BASES, broken]).of_slug("django-x") is FULL

@@ -80,3 +80,12 @@ def test_the_text_names_each_service_that_would_be_asked_and_what_is_left(
     made: Budget, lines: list[str]
 ) -> None:
     assert made.lines(QUOTAS) == lines
+
+
+def test_what_is_skipped_and_what_only_the_catalog_can_tell_are_told_apart() -> None:
+    made = budget(2, 1)
+    made.fresh, made.lists = 3, 2
+    first, *_, last = made.lines(QUOTAS)
+    assert first == "packages: 2, 1 with an earlier record, 3 young enough to be skipped"
+    assert last == "and the packages of 2 of the catalog's lists, which it was not asked for"
+    assert (made.pypi, made.graphql, made.rest) == (2, 1, (1, 2))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -13,21 +15,23 @@ from pkgharvest.errors import (
     NotFoundError,
     PkgharvestError,
     RateLimitedError,
+    StoppedError,
     TargetError,
     TokenRefusedError,
     UnavailableError,
 )
 from pkgharvest.harvester import Harvester
 from pkgharvest.listing import Listing
+from pkgharvest.net.message import Answer, Cost, Request
 from pkgharvest.reading import RestReader
 from pkgharvest.record import Record
 from pkgharvest.resolve import Resolver
 from pkgharvest.results import Failure, Harvested, Lead, Result, Skipped
 from pkgharvest.sources.catalog import Catalog
-from pkgharvest.sources.github import GitHub
+from pkgharvest.sources.github import GitHub, Reading
 from pkgharvest.sources.pypi import PyPI
-from pkgharvest.targets import DEFAULT_HOSTS, parse_target
-from pkgharvest.visit import Ending
+from pkgharvest.targets import DEFAULT_HOSTS, Named, Repository, parse_target, whole_catalog
+from pkgharvest.visit import Ending, Visit
 from services import (
     CATALOG,
     GITHUB,
@@ -46,6 +50,8 @@ from services import (
 
 pytestmark = pytest.mark.anyio
 
+T = TypeVar("T")
+
 
 def harvester(
     fetch: FakeFetch, *, catalog: bool = False, base: Iterable[Record] = (), **options: Any
@@ -57,10 +63,9 @@ def harvester(
         fetch=fetch,
         resolver=Resolver(PyPI(PYPI), asked, bases, DEFAULT_HOSTS),
         github=github,
-        reader=RestReader(github),
         listing=Listing(Catalog(CATALOG), bases),
         zone=UTC,
-        **options,
+        **{"reader": RestReader(github), **options},
     )
 
 
@@ -552,3 +557,297 @@ async def test_the_release_of_the_version_is_known_and_odd_files_do_no_harm() ->
     assert isinstance(released, Harvested)
     assert isinstance(odd, Harvested)
     assert (released.released, odd.released) == (datetime(2026, 1, 1, tzinfo=UTC), None)
+HOUR = timedelta(hours=1)
+
+
+def aged(age: timedelta | None, slug: str = "django-x", **fields: Any) -> Record:
+    """Return a base record that was fetched so long before NOW."""
+    fetched = None if age is None else (NOW - age).isoformat()
+    urls = {"pypi_url": f"http://pypi.python.org/pypi/{slug}", "repo_url": f"https://github.com/ann/{slug}"}
+    return base_record(**{"slug": slug, "id": None, "last_fetched": fetched, **urls, **fields})
+
+
+async def due(
+    *targets: str, base: Iterable[Record], fetch: FakeFetch | None = None, max_age: timedelta | None = HOUR
+) -> list[Result]:
+    made = harvester(fetch or FakeFetch(replies()), base=base, max_age=max_age, now=lambda: NOW)
+    parsed = [parse_target(text) for text in targets]
+    return [result async for result in made.all(parsed, ahead=2, ending=Ending())]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["django-x", "Django_X", "https://github.com/ann/django-x", "https://github.com/Ann/Django-X.git"],
+)
+async def test_a_record_that_is_young_enough_is_passed_on_and_nobody_is_asked(target: str) -> None:
+    young, fetch = aged(timedelta(minutes=59, seconds=59)), FakeFetch(replies())
+    assert await due(target, base=[young], fetch=fetch) == [
+        Skipped(target, "django-x", "fresh", "fetched 59 minutes ago", young)
+    ]
+    assert fetch.asked == []
+
+
+@pytest.mark.parametrize(
+    ("age", "max_age"),
+    [
+        (HOUR, HOUR),
+        (timedelta(days=400), HOUR),
+        (timedelta(), timedelta()),
+        (-timedelta(microseconds=1), HOUR),
+        (-timedelta(days=9), HOUR),
+        (None, HOUR),
+        (timedelta(), None),
+    ],
+    ids=["as old", "old", "no age", "just ahead", "from the future", "never fetched", "all are due"],
+)
+async def test_a_record_that_is_not_young_is_harvested_anew(
+    age: timedelta | None, max_age: timedelta | None
+) -> None:
+    [result] = await due("django-x", base=[aged(age)], max_age=max_age)
+    assert isinstance(result, Harvested)
+
+
+async def test_a_package_without_a_record_is_due() -> None:
+    [result] = await due("django-x", base=[aged(timedelta(), "other")])
+    assert isinstance(result, Harvested)
+
+
+async def test_a_young_record_comes_out_once_though_it_is_named_in_two_ways() -> None:
+    young = aged(timedelta())
+    first, again = await due("django-x", "https://github.com/ann/django-x", base=[young])
+    assert first == Skipped("django-x", "django-x", "fresh", "fetched 0 seconds ago", young)
+    assert again == Skipped(
+        "https://github.com/ann/django-x", "django-x", "duplicate", "the same package as django-x"
+    )
+
+
+async def test_another_repository_with_the_slug_of_a_young_record_fails() -> None:
+    fork = f"{GITHUB}/repos/eve/django-x"
+    table = replies(project=Reply({}, 404))
+    table |= {fork: repository("eve/django-x", id=8), f"{fork}/commits?per_page=100": commits()}
+    table |= {f"{fork}/contributors?per_page=100": contributors()}
+    names = ["django-x", "https://github.com/eve/django-x"]
+    for order in (names, names[::-1]):
+        first, second = await due(*order, base=[aged(timedelta())], fetch=FakeFetch(table))
+        assert not isinstance(first, Failure)
+        assert isinstance(second, Failure)
+        assert second.error.message == (
+            f"its slug 'django-x' is that of {order[0]}, which is another repository"
+        )
+
+
+class GroupReader(RestReader):
+    """Reads nothing, and notes in what groups it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(GitHub(GITHUB))
+        self.batch = 20
+        self.groups: list[list[str]] = []
+
+    async def read(
+        self, repositories: Sequence[Repository], _visits: Sequence[Visit]
+    ) -> list[Reading | PkgharvestError]:
+        self.groups.append([repository.name for repository in repositories])
+        return [NotFoundError("no") for _ in repositories]
+
+
+async def test_what_is_skipped_does_not_make_the_batches_smaller() -> None:
+    base = [aged(timedelta() if number % 3 else None, f"p{number}") for number in range(90)]
+    reader = GroupReader()
+    made = harvester(FakeFetch({}), base=base, max_age=HOUR, now=lambda: NOW, reader=reader)
+    wrong = Failure("?", None, TargetError("no"))
+    targets: list[Named | Failure] = []
+    for number in range(90):
+        targets += [parse_target(f"p{number}"), parse_target(f"P{number}"), wrong]
+    results = [result async for result in made.all(targets, ahead=3, ending=Ending())]
+    stale = [f"p{number}" for number in range(0, 90, 3)]
+    assert reader.groups == [stale[:20], stale[20:]]
+    assert [result.target for result in results] == [
+        text for number in range(90) for text in (f"p{number}", f"P{number}", "?")
+    ]
+    kinds = {(type(result), getattr(result, "reason", "")) for result in results[3:6]}
+    assert kinds == {(Skipped, "fresh"), (Skipped, "duplicate"), (Failure, "bad-target")}
+
+
+@dataclass
+class SlowFetch(FakeFetch):
+    """Answers some addresses only when it is let."""
+
+    slow: frozenset[str] = frozenset()
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, request: Request[T]) -> Answer[T]:
+        if request.url in self.slow:
+            self.asked.append(request.url)
+            assert request.cost is not None
+            request.cost.sent += 1
+            await self.may_answer.wait()
+        return await super().__call__(request)
+
+
+async def settle() -> None:
+    for _ in range(200):
+        await asyncio.sleep(0)
+
+
+STOP = StoppedError("stopped by SIGINT", 2)
+
+
+async def after_stop(
+    fetch: FakeFetch, targets: Iterable[Named] | AsyncIterable[Named], *, ahead: int = 2, **options: Any
+) -> list[Result]:
+    """Return what comes out where the run is stopped once nothing moves any more."""
+    ending = Ending()
+    results: list[Result] = []
+
+    async def collect() -> None:
+        async for result in harvester(fetch, **options).all(targets, ahead=ahead, ending=ending):
+            results.append(result)  # noqa: PERF401  what came before the end is wanted too
+
+    running = asyncio.create_task(collect())
+    await settle()
+    assert not running.done()
+    ending.stop(STOP)
+    await asyncio.wait_for(running, 5)
+    return results
+
+
+async def test_where_the_run_is_stopped_what_is_finished_comes_out_and_no_target_is_taken() -> None:
+    taken: list[str] = []
+
+    def targets() -> Iterable[Named]:
+        for name in ("slow", "django-x", "nix", *(f"p{number}" for number in range(50))):
+            taken.append(name)
+            yield parse_target(name)
+
+    fetch = SlowFetch(replies(), slow=frozenset({f"{PYPI}/pypi/slow/json"}))
+    slow, ready, failed = await after_stop(fetch, targets())
+    assert slow == Failure("slow", "slow", STOP, cost=Cost(sent=1))
+    assert isinstance(ready, Harvested)
+    assert isinstance(failed, Failure)
+    assert failed.reason == "not-found"
+    assert taken == ["slow", "django-x", "nix"]
+
+
+async def test_a_run_that_is_stopped_before_it_begins_takes_nothing() -> None:
+    ending = Ending()
+    ending.stop(STOP)
+    fetch = FakeFetch(replies())
+    made = harvester(fetch).all([parse_target("django-x")], ahead=2, ending=ending)
+    assert [result async for result in made] == []
+    assert fetch.asked == []
+
+
+@pytest.mark.parametrize("batch", [1, 20])
+async def test_a_run_is_stopped_though_the_next_target_is_long_in_coming(batch: int) -> None:
+    closed = False
+
+    async def slowly() -> AsyncGenerator[Named]:
+        nonlocal closed
+        yield parse_target("django-x")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed = True
+
+    fetch = FakeFetch(replies())
+    reader = RestReader(GitHub(GITHUB))
+    reader.batch = batch
+    [result] = await after_stop(fetch, slowly(), reader=reader)
+    if batch == 1:
+        assert isinstance(result, Harvested)
+    else:  # others were waited for, to be asked together
+        assert result == Failure("django-x", "django-x", STOP)
+        assert fetch.asked == []
+    assert closed
+
+
+LIST = f"{CATALOG}/api/v4/packages/?limit=100&offset="
+
+
+async def test_a_run_is_stopped_while_a_list_is_read_and_the_list_fails() -> None:
+    fetch = SlowFetch(replies(), slow=frozenset({f"{LIST}0"}))
+    named = [parse_target("django-x"), whole_catalog(CATALOG), parse_target("nix")]
+    first, second = await after_stop(fetch, named)
+    assert isinstance(first, Harvested)
+    assert second == Failure(f"{CATALOG}/api/v4/packages/", None, STOP)
+
+
+async def test_a_run_is_stopped_though_a_list_has_ended_and_the_next_target_is_long_in_coming() -> None:
+    async def slowly() -> AsyncGenerator[Named]:
+        yield parse_target(f"{CATALOG}/grids/g/empty/")
+        await asyncio.Event().wait()
+
+    empty = Reply({"title": "Empty", "packages": []})
+    fetch = FakeFetch({f"{CATALOG}/api/v4/grids/empty/": empty})
+    assert await after_stop(fetch, slowly()) == []
+
+
+def rows(*entries: Any, more: bool = False) -> Reply:
+    return Reply({"next": LIST if more else None, "results": list(entries)})
+
+
+@pytest.mark.parametrize("catalog", [True, False])
+async def test_packages_of_a_list_start_from_its_records_and_are_not_asked_for(catalog: bool) -> None:
+    fetch = FakeFetch(replies() | {f"{LIST}0": rows(catalog_record(title="From the list"))})
+    made = harvester(fetch, catalog=catalog, base=[base_record(title="Older")])
+    [result] = [r async for r in made.all([whole_catalog(CATALOG)], ahead=2, ending=Ending())]
+    assert isinstance(result, Harvested)
+    assert (result.target, result.record.title, result.found) == (
+        "django-x",
+        "From the list",
+        Lead("catalog"),
+    )
+    assert fetch.asked == [
+        f"{LIST}0",
+        f"{GITHUB}/repos/ann/django-x",
+        f"{GITHUB}/repos/ann/django-x/commits?per_page=100",
+        f"{PYPI}/pypi/django-x/json",
+        f"{GITHUB}/repos/ann/django-x/contributors?per_page=100",
+    ]
+
+
+async def test_packages_of_a_grid_that_are_known_start_from_their_records() -> None:
+    grid = Reply({"title": "Forms", "packages": [f"{CATALOG}/api/v4/packages/99/"]})
+    fetch = FakeFetch(replies() | {f"{CATALOG}/api/v4/grids/forms/": grid})
+    made = harvester(fetch, base=[base_record(title="Known")])
+    target = parse_target(f"{CATALOG}/grids/g/forms/")
+    [result] = [r async for r in made.all([target], ahead=2, ending=Ending())]
+    assert isinstance(result, Harvested)
+    assert (result.target, result.record.title) == (f"{CATALOG}/api/v4/packages/99/", "Known")
+    assert [url for url in fetch.asked if url.startswith(CATALOG)] == [f"{CATALOG}/api/v4/grids/forms/"]
+
+
+async def test_young_packages_of_a_list_are_skipped() -> None:
+    young = aged(timedelta(), id=99)
+    fetch = FakeFetch({f"{LIST}0": rows(catalog_record(), catalog_record(id=4, slug="nix"))})
+    made = harvester(fetch, base=[young], max_age=HOUR, now=lambda: NOW)
+    skipped, failed = [r async for r in made.all([whole_catalog(CATALOG)], ahead=2, ending=Ending())]
+    assert skipped == Skipped("django-x", "django-x", "fresh", "fetched 0 seconds ago", young)
+    assert isinstance(failed, Failure)
+
+
+async def test_a_list_that_breaks_off_fails_after_what_it_gave_and_the_others_go_on() -> None:
+    fetch = FakeFetch(
+        replies() | {f"{LIST}0": rows(catalog_record(), more=True), f"{LIST}1": UnavailableError("no")}
+    )
+    named = [whole_catalog(CATALOG), parse_target("django-x"), parse_target("nix")]
+    results = [r async for r in harvester(fetch).all(named, ahead=2, ending=Ending())]
+    assert [type(result) for result in results] == [Harvested, Failure, Skipped, Failure]
+    assert (results[1].target, getattr(results[1], "reason", "")) == (
+        f"{CATALOG}/api/v4/packages/",
+        "unavailable",
+    )
+    assert [result.target for result in results] == ["django-x", results[1].target, "django-x", "nix"]
+
+
+async def test_a_duplicate_tells_what_was_asked_for_it() -> None:
+    class Counting(FakeFetch):
+        async def __call__(self, request: Request[T]) -> Answer[T]:
+            assert request.cost is not None
+            request.cost.sent += 1
+            return await super().__call__(request)
+
+    first, again = await all_of(Counting(replies()), "django-x", "https://github.com/ann/django-x")
+    assert (first.cost.sent, again.cost.sent) == (4, 4)
+    assert isinstance(again, Skipped)

@@ -267,3 +267,21 @@ async def test_what_is_finished_does_not_wait_for_the_next_item() -> None:
     assert await anext(results) == 1
     more.set()
     assert [number async for number in results] == [2]
+
+
+@pytest.mark.parametrize("wrap", KINDS, ids=["iterable", "async iterable"])
+@pytest.mark.parametrize(
+    ("items", "size", "groups"),
+    [
+        ([1, 0, 0, 1, 0, 1], 2, [[1, 0, 0, 1], [0, 1]]),
+        ([0, 0, 1, 1, 0], 2, [[0, 0, 1, 1], [0]]),
+        ([0, 0, 0], 1, [[0, 0, 0]]),
+        ([0] * 7 + [1], 1, [[0] * 5, [0, 0, 1]]),
+        ([0, 0, 0, 0, 1, 1], 1, [[0, 0, 0, 0, 1], [1]]),
+    ],
+)
+async def test_items_that_do_not_count_ride_along_up_to_a_bound(
+    wrap: type[AsyncIterable[int]], items: list[int], size: int, groups: list[list[int]]
+) -> None:
+    made = in_groups(wrap(items), size, counts=bool, longest=5)  # type: ignore[call-arg]
+    assert [group async for group in made] == groups

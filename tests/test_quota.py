@@ -5,6 +5,7 @@ import re
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -692,3 +693,34 @@ async def test_a_replay_passes_at_once_though_the_gate_is_closed_shut_or_spent()
         gate.close(limited(3600))
     assert [await passed_at(gate, clock, "core") for _ in range(3)] == [0] * 3
     assert clock.sleeps == []
+
+
+async def test_what_is_sent_for_a_request_is_counted_for_those_who_want_to_know() -> None:
+    clock, own, other = HandClock(), Cost(), Cost()
+    gate = gate_on(clock)
+    first, second = replace(ask("core"), cost=own), replace(ask("graphql"), cost=other)
+    for request in (first, first, second, ask("core")):
+        gate.count(request)
+    gate.charge(first, 1)
+    gate.charge(second, 7)
+    gate.charge(ask("core"), 2)
+    assert (own, other) == (Cost(sent=2, charged=1), Cost(sent=1, charged=7))
+    assert gate.costs == {"core": Cost(sent=3, charged=3), "graphql": Cost(sent=1, charged=7)}
+
+
+@pytest.mark.parametrize(
+    ("origin", "token", "cost"),
+    [
+        (Origin.NETWORK, None, Cost(1, 1)),
+        (Origin.REVALIDATED, None, Cost(1, 1)),
+        (Origin.REVALIDATED, Token("t", "T"), Cost(1, 0)),
+        (Origin.STORE, None, Cost()),
+    ],
+)
+async def test_the_cost_of_a_request_is_that_of_its_answer(
+    origin: Origin, token: Token | None, cost: Cost
+) -> None:
+    own = Cost()
+    request = replace(ask("core", token=token), cost=own)
+    gate_on(HandClock()).note(request, replace(told(9, START), origin=origin))
+    assert own == cost

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import socket
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -511,6 +514,27 @@ def test_a_full_stdout_leaves_a_report(tmp_path: Path) -> None:
     first, last = lines(path)
     assert (first["status"], first["reason"], first["retryable"]) == ("failed", "output", False)
     assert last["run"]["exit_code"] == 7
+
+
+def test_a_run_that_is_stopped_leaves_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "pkgharvest", "fetch", "django-x", "nix", "--report", str(path)]
+        environment = {**os.environ, "PKGHARVEST_PYPI_URL": address}
+        with Popen([*command, "--no-cache"], stderr=PIPE, env=environment) as running:
+            connection, _ = silent.accept()
+            running.send_signal(signal.SIGTERM)
+            assert running.stderr is not None
+            running.stderr.read()
+            connection.close()
+    assert running.returncode == 143
+    *targets, last = lines(path)
+    assert [(line["target"], line["reason"], line["retryable"]) for line in targets] == [
+        ("django-x", "stopped", True),
+        ("nix", "stopped", True),
+    ]
+    assert (last["run"]["exit_code"], last["run"]["failed"]) == (143, 2)
 
 
 def test_the_start_of_a_run_is_told_in_utc(tmp_path: Path) -> None:

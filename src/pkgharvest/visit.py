@@ -55,7 +55,7 @@ class Ending:
         """
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  coroutines run in tasks
-        is_outer = task not in self._waiting
+        is_outermost = task not in self._waiting  # a list is read within the wait for the next target
         self._waiting.add(task)
         try:
             return await step
@@ -64,7 +64,7 @@ class Ending:
                 raise
             raise self._stopped from None
         finally:
-            if is_outer:
+            if is_outermost:
                 self._waiting.discard(task)
 
 
