@@ -343,6 +343,19 @@ def test_every_kind_of_line_comes_out_of_a_folder(tmp_path: Path) -> None:
     assert of_run(path)["exit_code"] == 7
 
 
+def test_a_record_that_has_no_place_tells_what_was_asked_for_it(tmp_path: Path) -> None:
+    other = catalog_record(slug="p1", repo_url="https://github.com/eve/p1", pypi_url="")
+    (tmp_path / "p1.json").write_text(json.dumps(other))
+    path = tmp_path / "report.jsonl"
+    with served(World()) as world:
+        result = fetch("https://github.com/ann/p1", "-o", tmp_path, "--report", path)
+    [line, _] = lines(path)
+    assert (result.exit_code, line["reason"], line["requests"]) == (7, "occupied", len(world.asked))
+    assert line["requests"] > 0
+    assert of_run(path)["failed"] == 1
+    assert json.loads((tmp_path / "p1.json").read_bytes()) == other
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

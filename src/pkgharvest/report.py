@@ -163,7 +163,6 @@ def reporting(path: Path | None, started: datetime) -> Iterator[Report]:
         yield Report(lambda _: None, started)
         return
     with replacing(path) as file:
-        file.wanted = False
         report = Report(file.write, started)
         yield report
         file.wanted = report.has_begun
