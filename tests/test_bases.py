@@ -95,6 +95,9 @@ def test_no_records_are_a_base_of_nothing() -> None:
 class Broken:
     """A place whose records are of no use."""
 
+    def slugs(self) -> list[str]:
+        return []
+
     def of(self, _target: Target) -> Record | None:
         raise OccupiedError("django-x.json holds no record")
 

@@ -327,7 +327,7 @@ def test_an_interrupt_is_exit_130_and_leaves_the_old_file(tmp_path: Path) -> Non
             connection.close()
     assert running.returncode == 130
     assert re.sub(r"[\d.]+ s$", "N s", told) == (
-        "error: stopped by SIGINT\nnot asked any more: django-x\n0 records, 1 not asked in N s\n"
+        "error: stopped by SIGINT. Run again for the rest\nnot asked any more: django-x\n0 records, 1 not asked in N s\n"
     )
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("x.json", "old")]
 

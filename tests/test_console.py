@@ -92,7 +92,10 @@ def logged(say: Callable[[Console], object], form: LogFormat, **options: Any) ->
         (lambda c: c.error(TargetError("no"), "a"), "a: error: no"),
         (lambda c: c.warning("the store is broken"), "warning: the store is broken"),
         (lambda c: c.note("nothing to do"), "nothing to do"),
-        (lambda c: c.stopped(StoppedError("stopped by SIGINT", 2)), "error: stopped by SIGINT"),
+        (
+            lambda c: c.stopped(StoppedError("stopped by SIGINT", 2)),
+            "error: stopped by SIGINT. Run again for the rest",
+        ),
     ],
 )
 def test_a_line_for_people(say: Callable[[Console], object], line: str) -> None:
@@ -386,7 +389,7 @@ def test_a_run_that_was_stopped_sums_up_though_nothing_failed() -> None:
         console.summary(2, {})
 
     assert told(say, unattended=True) == [
-        "error: stopped by SIGTERM",
+        "error: stopped by SIGTERM. Run again for the rest",
         "not asked any more: a",
         "1 record, 1 not asked in 2.0 s",
     ]

@@ -557,6 +557,8 @@ async def test_the_release_of_the_version_is_known_and_odd_files_do_no_harm() ->
     assert isinstance(released, Harvested)
     assert isinstance(odd, Harvested)
     assert (released.released, odd.released) == (datetime(2026, 1, 1, tzinfo=UTC), None)
+
+
 HOUR = timedelta(hours=1)
 
 

@@ -170,7 +170,7 @@ def test_a_signal_ends_the_run_with_what_is_finished(
     assert (process.returncode, out) == (code, b"")
     assert records(folder) == {"p-0", "p-1", "p-2", "p-5"}
     lines = err.decode().splitlines()
-    assert lines[0] == f"error: stopped by {number.name}"
+    assert lines[0] == f"error: stopped by {number.name}. Run again for the rest"
     assert lines[1] == "not asked any more: p-3, p-4"
     assert lines[2].startswith("4 records, 2 not asked in ")
     assert len(lines) == 3

@@ -20,7 +20,7 @@ GRID = """\
 | Stars | 72 | **507** | 251 |
 | Forks | 19 | 54 | **85** |
 | Commits/year | **58** | 27 | 0 |
-| 52 weeks, 2 a mark | `▂▁▁▁█▁▁▁▁▁▁▂▁▂▁▁▂▁▁▄▁▂▁▁▁▁` at most 34 in a week | `▃▃▃▁▄▁▁▂▁▁▁▁█▂▃▂▁▁▁▁▃▄▁▁▂▁` at most 7 in a week | `▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁` no commits |
+| 52 weeks, 2 a mark | `▂▁▁▁█▁▁▁▁▁▁▂▁▂▁▁▂▁▁▄▁▂▁▁▁▁` up to 34 in 2 weeks | `▃▃▃▁▄▁▁▂▁▁▁▁█▂▃▂▁▁▁▁▃▄▁▁▂▁` up to 7 in 2 weeks | `▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁` no commits |
 | Last commit | 9 weeks before, 2025-12-11 | **15 days before**, 2026-01-31 | 10 years before, 2016-01-05 |
 | Contributors | 12 | **29** | 16 |
 | Documentation | none | [django-pghistory.readthedocs.io](https://django-pghistory.readthedocs.io) | none |
@@ -30,8 +30,8 @@ GRID = """\
 ROWS = """\
 | Package | Version | Stars | Forks | Commits | 52 weeks, 2 a mark | Last commit | People |
 | --- | --- | ---: | ---: | ---: | --- | --- | ---: |
-| [django-ltree](https://github.com/mariocesar/django-ltree) | [0.6.0](http://pypi.python.org/pypi/django-ltree) | 72 | 19 | **58** | `▂▁▁▁█▁▁▁▁▁▁▂▁▂▁▁▂▁▁▄▁▂▁▁▁▁` at most 34 in a week | 9 weeks before, 2025-12-11 | 12 |
-| [django-pghistory](https://github.com/jyveapp/django-pghistory) | [3.9.1](http://pypi.python.org/pypi/django-pghistory) | **507** | 54 | 27 | `▃▃▃▁▄▁▁▂▁▁▁▁█▂▃▂▁▁▁▁▃▄▁▁▂▁` at most 7 in a week | **15 days before**, 2026-01-31 | **29** |
+| [django-ltree](https://github.com/mariocesar/django-ltree) | [0.6.0](http://pypi.python.org/pypi/django-ltree) | 72 | 19 | **58** | `▂▁▁▁█▁▁▁▁▁▁▂▁▂▁▁▂▁▁▄▁▂▁▁▁▁` up to 34 in 2 weeks | 9 weeks before, 2025-12-11 | 12 |
+| [django-pghistory](https://github.com/jyveapp/django-pghistory) | [3.9.1](http://pypi.python.org/pypi/django-pghistory) | **507** | 54 | 27 | `▃▃▃▁▄▁▁▂▁▁▁▁█▂▃▂▁▁▁▁▃▄▁▁▂▁` up to 7 in 2 weeks | **15 days before**, 2026-01-31 | **29** |
 | [djorm-ext-pgfulltext](https://github.com/linuxlewis/djorm-ext-pgfulltext) | [0.10](http://pypi.python.org/pypi/djorm-ext-pgfulltext) | 251 | **85** | 0 | `▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁` no commits | 10 years before, 2016-01-05 | 16 |
 """  # noqa: E501  lines of a table
 ONE = """\

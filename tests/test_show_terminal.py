@@ -100,7 +100,7 @@ Stars          72                    507 *                 251
 Forks          19                    54                    85 *
 Commits/year   58 *                  27                    0
 52 weeks       ▂▁█▁▁▂▂▁▂▄▂▁▁         ▅▃▄▂▁▁█▄▁▁▆▁▂         ▁▁▁▁▁▁▁▁▁▁▁▁▁
-4 weeks each   at most 34 in a week  at most 7 in a week   no commits
+4 weeks each   up to 34 in 4 weeks   up to 8 in 4 weeks    no commits
 Last commit    9 weeks before        15 days before *      10 years before
                2025-12-11            2026-01-31            2016-01-05
 Contributors   12                    29 *                  16
@@ -134,8 +134,8 @@ NARROW = """\
 │                                      │
 │ ▃▃▃▁▄▁▁▂▁▁▁▁█▂▃▂▁▁▁▁▃▄▁▁▂▁           │
 │ 2025-02-16      2026-02-14           │
-│ 27 commits in the year, at most 7 in │
-│ a week, a mark is 2 weeks            │
+│ 27 commits in the year, up to 7 in 2 │
+│ weeks                                │
 │                                      │
 │ Last commit    15 days before,       │
 │                2026-01-31            │

@@ -168,6 +168,9 @@ def show(  # noqa: PLR0913  each is an option of the command
     lists: given.Lists = None,
     base: given.Base = None,
     catalog: given.AsksCatalog = None,
+    max_wait: given.MaxWait = None,
+    refresh: given.Refresh = None,
+    cache: given.UsesCache = None,
     offline: given.Offline = None,
     replay: given.Replayed = None,
     form: given.ShownForm = "table",
@@ -190,16 +193,25 @@ def show(  # noqa: PLR0913  each is an option of the command
         from pkgharvest.errors import OutputError
         from pkgharvest.show import comparison, gathering, page
 
-        chosen: dict[str, object] = {"catalog": catalog, "offline": offline}
+        chosen: dict[str, object] = {
+            "catalog": catalog,
+            "max-wait": max_wait,
+            "refresh": refresh,
+            "cache": cache,
+            "offline": offline,
+        }
         settings = _configuration(config, chosen, replay=replay).settings
         hosts = _hosts(settings)
         paths = [text for text in targets or [] if gathering.is_path(text)]
         named = _parsed([text for text in targets or [] if text not in paths], hosts, console)
+        for folder in (text for text in targets or [] if text not in paths and Path(text).is_dir()):
+            console.warning(f"{folder} is taken for a package; write {folder}/ for the folder")
         gathered = gathering.Gathered()
         code = 0
         for shown in gathering.records_in(paths, hosts):
             if isinstance(shown, comparison.Shown):
-                gathered.shown.append(shown)
+                if note := gathered.take_read(shown):
+                    console.result(note)
             else:
                 console.result(shown)
                 code = 3
@@ -208,6 +220,8 @@ def show(  # noqa: PLR0913  each is an option of the command
             is_finite = "-" not in (lists or [])
             order = run.Order(found, base, nullcontext(gathered), is_finite=is_finite, take=gathered.take)
             code = run.fetch(settings, order, hosts, console) or code
+        if not gathered.shown and not code:
+            console.note("there is nothing to show: no record was found")
         layout = page.Layout(
             form=form,
             rows=rows,
@@ -334,7 +348,13 @@ def cache_clear(config: given.ConfigFile = None) -> None:
 def main() -> None:
     """Run the command line."""
     _occupy_closed_streams()
-    app(prog_name="pkgharvest")
+    try:
+        app(prog_name="pkgharvest")
+    except OSError as error:  # what Typer prints itself, as help, on a full device
+        _forget_buffered(sys.stdout)
+        if sys.stderr is not None:
+            sys.stderr.write(f"error: the standard output cannot be written: {error.strerror}\n")
+        sys.exit(7)
 
 
 def _occupy_closed_streams() -> None:

@@ -99,7 +99,7 @@ class StoppedError(PkgharvestError):
 
     def __init__(self, message: str, signal: int) -> None:
         """Take what happened, and the number of the signal."""
-        super().__init__(message)
+        super().__init__(message, "Run again for the rest")
         self.signal = signal
 
 

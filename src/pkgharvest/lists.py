@@ -254,7 +254,7 @@ def _opened(name: str) -> BinaryIO:
 
 def _unreadable(name: str, error: OSError | ValueError) -> SettingError:
     reason = error.strerror if isinstance(error, OSError) else None
-    return SettingError(f"the list {name} cannot be read: {reason or error}")
+    return SettingError(f"the list {name} cannot be read: {reason or error}", "Check its name")
 
 
 def _identity(stream: BinaryIO) -> set[tuple[int, int]]:

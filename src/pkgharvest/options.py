@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,9 +23,11 @@ Exit codes: 0 all done - 1 own error - 2 wrong input - 3 some failed - 4 token r
 """
 """The same on the first screen."""
 VARIABLES = """
-Environment: GITHUB_TOKEN or GH_TOKEN; PKGHARVEST_ and the name of a setting, see pkgharvest config;
-HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE; NO_COLOR, FORCE_COLOR.
+Environment: GITHUB_TOKEN or GH_TOKEN, HTTPS_PROXY, SSL_CERT_FILE, NO_COLOR, and PKGHARVEST_* for each
+setting that pkgharvest config shows.
 """
+# A shell may take other characters of a file's name for its own.
+_SLUG = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 FOLDER = "snapshots"
 """The snapshot folder that names are completed from where the command line names none."""
 
@@ -50,7 +53,7 @@ def complete_target(ctx: typer.Context, incomplete: str) -> Iterator[str]:
     named = [ctx.params.get("output"), ctx.params.get("base"), FOLDER]
     folder = next((Path(path) for path in named if path and Path(path).is_dir()), None)
     if folder is not None:
-        slugs = sorted(path.stem for path in folder.glob("*.json"))
+        slugs = sorted(path.stem for path in folder.glob("*.json") if _SLUG.fullmatch(path.stem))
         yield from (slug for slug in slugs if slug.startswith(incomplete))
 
 

@@ -338,9 +338,11 @@ def earlier_records(path: Path | None, hosts: Hosts) -> Bases:
             return Folder(path, hosts)
         return HeldRecords(decode_records(path.read_text(encoding="utf-8-sig")), hosts)
     except OSError as error:
-        raise SettingError(f"the base records in {path} cannot be read: {error.strerror}") from error
+        message = f"the base records in {path} cannot be read: {error.strerror}"
+        raise SettingError(message, "Check the name of the file or folder") from error
     except (RecordError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} holds what is not a record: {error}") from error
+        message = f"{path} holds what is not a record: {error}"
+        raise SettingError(message, "Mend the record, or name another file") from error
 
 
 def left(quota: Quota) -> str:

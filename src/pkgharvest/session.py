@@ -248,7 +248,8 @@ def _recording(name: str) -> bytes:
             return resources.files("pkgharvest").joinpath("recordings", "demo.har").read_bytes()
         return Path(name).read_bytes()
     except OSError as error:
-        raise SettingError(f"the recording {name!r} cannot be read: {error.strerror}") from error
+        message = f"the recording {name!r} cannot be read: {error.strerror}"
+        raise SettingError(message, "Name a file, or 'demo' for the one that is shipped") from error
 
 
 def in_force(settings: Settings) -> Settings:

@@ -304,7 +304,10 @@ def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Named:
     plain = _without_credentials(text)
     shown = re.split("[?#]", plain, maxsplit=1)[0]  # a query can hold a token
     if split.scheme.lower() not in _SCHEMES:
-        raise TargetError(f"{_shown(shown)}: {split.scheme}:// is no scheme of a repository or package")
+        raise TargetError(
+            f"{_shown(shown)}: {split.scheme}:// is no scheme of a repository or package",
+            "Give the address with https://",
+        )
     warnings = () if plain == text else ("the credentials in the URL were dropped",)
     host = _host(split)
     if host in hosts.catalog and (target := _in_catalog(shown, split.path, warnings)):
@@ -316,7 +319,8 @@ def _parse_url(text: str, split: SplitResult, hosts: Hosts) -> Named:
     if host in hosts.catalog:
         raise TargetError(f"{_shown(shown)} is no address of a package in the catalog")
     if host in OTHER_FORGES:
-        raise TargetError(f"{_shown(shown)}: repositories on {host} are not read yet, only those on GitHub")
+        message = f"{_shown(shown)}: repositories on {host} are not read yet, only those on GitHub"
+        raise TargetError(message, "Give the address of a mirror on GitHub, if there is one")
     raise TargetError(
         f"{_shown(shown)}: {redacted(host) or 'the empty host'} is no host that is read",
         "Give a URL of GitHub, PyPI or Django Packages",

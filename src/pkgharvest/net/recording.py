@@ -197,7 +197,9 @@ class Replay:
             if answers:
                 return _answered(answers.popleft() if len(answers) > 1 else answers[0])
         message = f"the recording holds no answer to {request.method} {request.url}"
-        raise NotRecordedError(message, "Record again with the same targets and options")
+        raise NotRecordedError(
+            message, "Name what was recorded, with the same options; the demo was made with --catalog"
+        )
 
     def _present_address(self, url: str) -> str:
         """Return where a URL had moved to when its request was recorded: only the first one asked in vain."""

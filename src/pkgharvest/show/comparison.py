@@ -195,8 +195,15 @@ def fetched(record: Record) -> Cell:
 def year(record: Record) -> Cell:
     """Return the counts of the weeks, and the highest of them."""
     counts = record.commits_over_52
-    text = f"at most {max(counts)} in a week" if any(counts) else "no commits"
+    text = highest(counts, 1)
     return Cell(text=text, weeks=tuple(counts), is_absent=not any(counts))
+
+
+def highest(sums: Sequence[int], size: int) -> str:
+    """Return what the highest mark of a sparkline stands for, each of so many weeks."""
+    if not any(sums):
+        return "no commits"
+    return f"at most {max(sums)} in a week" if size == 1 else f"up to {max(sums)} in {size} weeks"
 
 
 def _figure(number: int) -> Cell:

@@ -29,9 +29,22 @@ class Gathered:
         """Keep a result, and return it with the warnings that concern those who look at it."""
         if isinstance(result, Harvested):
             result = replace(result, warnings=(*result.warnings, *_concerns(result)))
-            self.shown.append(Shown(result.record, result.warnings))
-        elif isinstance(result, Skipped) and result.record is not None:
-            self.shown.append(Shown(result.record))
+            return self._keep(Shown(result.record, result.warnings), result)
+        if isinstance(result, Skipped) and result.record is not None:
+            return self._keep(Shown(result.record), result)
+        return result
+
+    def take_read(self, shown: Shown) -> Skipped | None:
+        """Keep what a file holds, or return a note if the package is there already."""
+        slug = shown.record.slug
+        result = self._keep(shown, Skipped(slug, slug, "fresh", "", shown.record))
+        return result if isinstance(result, Skipped) and result.reason == "duplicate" else None
+
+    def _keep(self, shown: Shown, result: Harvested | Skipped) -> Harvested | Skipped:
+        slug = shown.record.slug
+        if any(other.record.slug == slug for other in self.shown):
+            return Skipped(result.target, slug, "duplicate", "the package is shown already")
+        self.shown.append(shown)
         return result
 
     def add(self, _record: Record, _base: Record | None = None) -> Status:
@@ -75,7 +88,7 @@ def _in_folder(path: Path, hosts: Hosts) -> Iterator[Shown | Failure]:
         try:
             record = folder.of_slug(slug)
         except OccupiedError as error:
-            yield Failure(slug, slug, SettingError(error.message))
+            yield Failure(slug, slug, SettingError(error.message, "Mend it, or remove it"))
         else:
             if record is not None:
                 yield Shown(record)
@@ -85,9 +98,10 @@ def _in_file(path: Path) -> list[Record]:
     try:
         return list(decode_records(path.read_text(encoding="utf-8-sig")))
     except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror}") from error
+        raise SettingError(f"{path} cannot be read: {error.strerror}", "Check the path") from error
     except (RecordError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path} holds what is not a record: {error}") from error
+        message = f"{path} holds what is not a record: {error}"
+        raise SettingError(message, "Mend the record, or name another file") from error
 
 
 def _concerns(result: Harvested) -> Iterator[str]:

@@ -65,11 +65,12 @@ def _name(shown: Shown) -> str:
 
 
 def _cell(cell: Cell, marks: int) -> str:
+    if cell.weeks:
+        sums, size = comparison.summed(cell.weeks, marks)
+        return f"`{comparison.sparkline(sums)}` {comparison.highest(sums, size)}"
     text = _linked(cell.text, cell.link)
     if cell.is_best:
         text = f"**{text}**"
-    if cell.weeks:
-        text = f"`{comparison.sparkline(comparison.summed(cell.weeks, marks)[0])}` {text}"
     return f"{text}, {cell.note}" if cell.note else text
 
 

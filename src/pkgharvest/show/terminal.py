@@ -288,9 +288,8 @@ def _chart(shown: Shown, sheet: _Sheet, inner: int) -> Iterator[Text]:
     days = Text()
     if limits:
         days.append(f"{limits[0]}{limits[1]:>{max(len(sums) - 10, 14)}}", "dim")
-    scale = [f"{counted(comparison.commits(record), 'commit')} in the year", comparison.year(record).text]
+    scale = [f"{counted(comparison.commits(record), 'commit')} in the year", comparison.highest(sums, size)]
     scale = scale if any(sums) else scale[:1]
-    scale += [f"a mark is {size} weeks"] if size > 1 else []
     beside = max(len(line), len(days)) + GAP
     if len(scale) <= 2 and beside + max(map(len, scale)) <= inner:  # noqa: PLR2004  lines beside it
         line.pad_right(beside - len(line))
@@ -389,8 +388,9 @@ def _label(row: Row, label: str, width: int) -> str:
 
 def _cell(cell: Cell, width: int, sheet: _Sheet) -> Text:
     if cell.weeks is not None:
-        drawn = _drawn(comparison.summed(cell.weeks, width)[0], sheet.signs)
-        return drawn.append(f"\n{sheet.clipped(cell.text, width, 2)}", "dim")
+        sums, size = comparison.summed(cell.weeks, width)
+        highest = sheet.clipped(comparison.highest(sums, size), width, 2)
+        return _drawn(sums, sheet.signs).append(f"\n{highest}", "dim")
     told = comparison.without_scheme(cell.text) if cell.link else cell.text
     mark = f" {BEST}" if cell.is_best else ""
     text = Text().append_text(_linked(sheet.clipped(told, width - len(mark), 4), cell.link, _style(cell)))
