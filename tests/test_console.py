@@ -75,7 +75,10 @@ def parsed(line: str) -> dict[str, Any]:
 def logged(say: Callable[[Console], object], form: LogFormat, **options: Any) -> list[dict[str, str]]:
     lines = told(say, log_format=form, **options)
     read = json.loads if form == "json" else parsed
-    return [{name: str(value) for name, value in read(line).items()} for line in lines]
+    return [
+        {name: value if isinstance(value, str) else json.dumps(value) for name, value in read(line).items()}
+        for line in lines
+    ]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def logged(say: Callable[[Console], object], form: LogFormat, **options: Any) ->
         (lambda c: c.warning("the store is broken"), "warning: the store is broken"),
         (lambda c: c.note("nothing to do"), "nothing to do"),
         (
-            lambda c: c.stopped(StoppedError("stopped by SIGINT", 2)),
+            lambda c: c.ended(StoppedError("stopped by SIGINT", 2)),
             "error: stopped by SIGINT. Run again for the rest",
         ),
     ],
@@ -384,7 +387,7 @@ def test_a_run_that_was_stopped_sums_up_though_nothing_failed() -> None:
 
     def say(console: Console) -> None:
         console.result(harvested())
-        console.stopped(error)
+        console.ended(error)
         console.result(failure(error, "a"))
         console.summary(2, {})
 

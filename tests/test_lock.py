@@ -195,20 +195,23 @@ def _link(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "reason"),
+    ("make", "of_the_folder", "reason"),
     [
-        (_missing, "No such file or directory"),
-        (_folder, "Is a directory"),
-        (_link, "Too many levels of symbolic links"),
+        (_missing, True, "No such file or directory"),
+        (_folder, False, "Is a directory"),
+        (_link, False, "Too many levels of symbolic links"),
     ],
 )
-def test_what_cannot_be_made_is_told(tmp_path: Path, make: Callable[[Path], Path], reason: str) -> None:
+def test_what_cannot_be_made_is_told(
+    tmp_path: Path, make: Callable[[Path], Path], of_the_folder: bool, reason: str
+) -> None:
     path = make(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(OutputError) as caught, locked(path):
         pytest.fail("there is no lock")
     assert not isinstance(caught.value, BusyError)
-    assert caught.value.message == f"{path.parent} cannot be written: {reason}"
+    named = path.parent if of_the_folder else path
+    assert caught.value.message == f"{named} cannot be written: {reason}"
     assert sorted(tmp_path.rglob("*")) == before
     assert not (tmp_path / "target").exists() or (tmp_path / "target").read_text() == "not to be touched"
 

@@ -24,7 +24,7 @@ def help_of(*command: str) -> str:
 
 def test_the_first_help_fits_a_screen() -> None:
     lines = help_of().splitlines()
-    assert len(lines) <= 30
+    assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
     named = re.findall(r"^  ([a-z]+)  +[A-Z]", "\n".join(lines), re.MULTILINE)
     assert named == ["fetch", "show", "limits", "schema", "config", "cache"]
@@ -99,3 +99,28 @@ def test_without_a_folder_no_slug_is_offered(tmp_path: Path) -> None:
 def test_each_shell_gets_its_script(shell: str, tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "_PKGHARVEST_COMPLETE": f"source_{shell}"}
     assert "_PKGHARVEST_COMPLETE" in printed(environment, tmp_path)
+
+
+def test_a_name_that_a_shell_would_run_is_not_offered(tmp_path: Path) -> None:
+    (tmp_path / "snapshots").mkdir()
+    for name in ("r$(touch x)", "r`id`", "r s", "r'", "really"):
+        (tmp_path / "snapshots" / f"{name}.json").touch()
+    assert completed("pkgharvest show r", tmp_path) == ["really"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the machine has no full device")
+@pytest.mark.parametrize(
+    "arguments", ["--help", "--version", "fetch --help", "config", "cache info", "schema"]
+)
+def test_a_full_device_is_told_in_one_line(arguments: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "pkgharvest", *arguments.split()],
+            env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 7
+    assert run.stderr == "error: the standard output cannot be written: No space left on device\n"

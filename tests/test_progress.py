@@ -82,7 +82,7 @@ def test_once_the_run_is_stopped_no_bar_comes_any_more(monkeypatch: pytest.Monke
     stream = Terminal()
     console = Console(stream)
     with console.progress(2, {}) as show:
-        console.stopped(StoppedError("stopped by SIGINT", 2))
+        console.ended(StoppedError("stopped by SIGINT", 2))
         show()
         assert "of 2" not in stream.getvalue()
 

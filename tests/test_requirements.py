@@ -330,7 +330,10 @@ def test_a_project_names_its_dependencies_its_extras_and_its_groups_each_once() 
         (6, "dependencies"),
         (17, 'z; python_version < "3" and'),
         (20, "docs"),
+        (20, "docs"),
     ]
+    unknown = next(item for item in items if isinstance(item, Misread) and item.line == 20)
+    assert unknown.error.message == "there is no group 'test' to include"
 
 
 LOCK = f"""\

@@ -497,3 +497,53 @@ def test_errors_of_the_command_line_are_logged_too(world: World) -> None:
     [line] = log(fetch("p1", "--max-age", "soon", "--log-format", "json").stderr)
     assert (line["level"], line["event"], line["reason"]) == ("error", "error", "bad-setting")
     assert world.asked == []
+
+
+def test_a_target_tells_where_it_was_read_whatever_came_of_it(tmp_path: Path) -> None:
+    names, project, report = tmp_path / "names", tmp_path / "pyproject.toml", tmp_path / "report"
+    names.write_text("# first\np1\np2 \\\n  --hash=sha256:0\np1\n")
+    project.write_text('[project]\ndependencies = ["p3"]\n')
+    with served(World(missing={"p2"}, size=4)):
+        fetch("p4", "--from", names, "--from", project, "--report", report)
+    told = [json.loads(line) for line in report.read_text().splitlines()[:-1]]
+    assert [(line["target"], line["status"], line["place"]) for line in told] == [
+        ("p4", "ok", None),
+        ("p1", "ok", f"{names}:2"),
+        ("p2", "failed", f"{names}:4"),
+        ("p1", "skipped", f"{names}:5"),
+        ("p3", "ok", str(project)),
+    ]
+
+
+def test_what_cannot_be_written_any_more_is_in_the_report_all_the_same(tmp_path: Path) -> None:
+    report = tmp_path / "report"
+    with served(World(size=9)):
+        result = fetch(*(f"p{number}" for number in range(1, 10)), "-o", "/dev/full", "--report", report)
+    *told, last = (json.loads(line) for line in report.read_text().splitlines())
+    assert result.exit_code == 7
+    assert [line["target"] for line in told] == [f"p{number}" for number in range(1, 10)]
+    assert {line["reason"] for line in told if line["status"] == "failed"} == {"output"}
+    assert last["run"]["ok"] + last["run"]["failed"] == 9
+
+
+def test_a_wrong_line_does_not_become_a_name_when_its_report_is_a_list(tmp_path: Path) -> None:
+    (tmp_path / "names").write_text("-r lost.txt\n")
+    report = tmp_path / "report"
+    with served(World()) as world:
+        first = fetch("--from", tmp_path / "names", "--report", report)
+        again = fetch("--from", report, "--failed")
+    assert (first.exit_code, again.exit_code, world.asked) == (3, 3, [])
+    assert "cannot be read" in again.stderr
+
+
+@pytest.mark.parametrize("option", ["--report", "-o"])
+def test_a_list_is_not_written_over_unless_a_run_wrote_it(tmp_path: Path, option: str) -> None:
+    names = tmp_path / "names"
+    names.write_text("p1\n")
+    with served(World()):
+        refused = fetch("--from", names, option, names)
+        assert (refused.exit_code, names.read_text()) == (2, "p1\n")
+        fetch("--from", names, "-f", "jsonl", "-o", tmp_path / "records")
+        replaced = fetch("--from", tmp_path / "records", "-f", "jsonl", option, tmp_path / "records")
+    assert "would overwrite the list" in refused.stderr
+    assert replaced.exit_code == 0

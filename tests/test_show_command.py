@@ -131,3 +131,26 @@ def test_colours_are_for_terminals_and_can_be_had_and_refused() -> None:
     assert "\x1b" not in plain
     assert "\x1b[32m" in coloured
     assert "\x1b[32m" not in refused
+
+
+def test_a_package_that_is_named_twice_is_shown_once_with_a_note() -> None:
+    path = str(GOLDEN / "django-ltree.json")
+    twice = run(path, f"{GOLDEN}/", "django-ltree", "--replay", "demo", "--catalog", "-f", "json")
+    assert re.findall(r'"slug": "(.*)"', twice.stdout) == NAMES
+    assert twice.stderr.splitlines().count("django-ltree: skipped: the package is shown already") == 2
+
+
+def test_nothing_to_show_is_told(tmp_path: Path) -> None:
+    result = run(f"{tmp_path}/")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "there is nothing to show: no record was found\n"
+
+
+def test_a_package_that_is_called_like_a_folder_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "django-ltree").mkdir()
+    result = run("django-ltree", "--replay", "demo", "--catalog")
+    assert "╭─ django-ltree " in result.stdout
+    assert result.stderr.startswith("warning: django-ltree is taken for a package; write django-ltree/ for")

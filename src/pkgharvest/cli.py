@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal, NamedTuple, Text
 import typer
 
 from pkgharvest import options as given
-from pkgharvest.options import ENDS, SHORT_ENDS, VARIABLES, Grouped
+from pkgharvest.options import ENDS, SHORT_ENDS, SHORT_VARIABLES, VARIABLES, Grouped
 from pkgharvest.version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=SHORT_ENDS + VARIABLES,
+    epilog=SHORT_ENDS + SHORT_VARIABLES,
 )
 
 
@@ -125,6 +125,7 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         settings, choices = configuration.settings, configuration.choices
         console.log_as(choices.log_format)
         _check_paths(output, report, record)
+        _check_lists(lists or [], output, report)
         hosts = _hosts(settings)
         named = _parsed(targets or [], hosts, console)
         if all_catalog:
@@ -463,6 +464,19 @@ def _check_paths(output: str | None, report: Path | None, record: Path | None) -
             raise SettingError(
                 f"{option} names a file of the folder of records", "Let its name end otherwise"
             )
+
+
+def _check_lists(names: list[str], output: str | None, report: Path | None) -> None:
+    """Make sure that no list is written over, unless it is what a run has written."""
+    from pkgharvest.errors import SettingError
+    from pkgharvest.lists import holds_results
+
+    named = {"--output": None if output in (None, "-") else Path(output), "--report": report}
+    written = {path.resolve(): option for option, path in named.items() if path is not None}
+    for name in names:
+        option = written.get(Path(name).resolve()) if name != "-" else None
+        if option is not None and not holds_results(name):
+            raise SettingError(f"{option} would overwrite the list {name}", "Name another file")
 
 
 def _now() -> datetime:

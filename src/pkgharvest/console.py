@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from pkgharvest.errors import ENDINGS, DownError, PkgharvestError, StoppedError, printable
+from pkgharvest.errors import ENDINGS, DownError, PkgharvestError, printable
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 
 if TYPE_CHECKING:
@@ -146,24 +146,32 @@ class Console:
                 self._counts["failed"] += 1
                 if isinstance(result.error, (*ENDINGS, DownError)):
                     self._told.append(result.error)
-                self.error(result.error, result.target, result.place)
+                self.error(result.error, result.target, result.place, quoted=result.slug is None)
 
-    def error(self, error: PkgharvestError, target: str = "", place: str = "") -> None:
-        """Tell an error, however quiet."""
-        retryable = str(error.retryable).lower()
-        event = "failed" if target else "error"
+    def error(
+        self, error: PkgharvestError, target: str = "", place: str = "", *, quoted: bool = False
+    ) -> None:
+        """Tell an error, however quiet.
+
+        Args:
+            error: what happened.
+            target: whom it concerns, if one target.
+            place: where that was read.
+            quoted: whether the error quotes the target, so that people are told the place instead.
+        """
         self._line(
             Level.ERROR,
-            event,
+            "failed" if target else "error",
             str(error),
+            subject=place if quoted and place else target,
             target=target,
             place=place,
             reason=error.reason,
-            retryable=retryable,
+            retryable=error.retryable,
         )
 
-    def stopped(self, error: StoppedError) -> None:
-        """Tell once that the run was stopped."""
+    def ended(self, error: PkgharvestError) -> None:
+        """Tell once what ended the run, for all the targets that were not asked for therefore."""
         self._remove_bar()  # whatever ends the process now leaves the terminal as it was
         self._told.append(error)
         self.error(error)
@@ -188,7 +196,7 @@ class Console:
             told = [_counted(count, name) for name, count in counts.items() if count or name == "records"]
             costs = "; ".join(cost for gate in gates.values() for cost in _costs(gate))
             text = f"{', '.join(told)} in {seconds:.1f} s" + (f" ({costs})" if costs else "")
-            numbers = {name.replace(" ", "_"): count for name, count in counts.items()}
+            numbers: dict[str, Any] = {name.replace(" ", "_"): count for name, count in counts.items()}
             self._line(Level.INFO, "summary", text, always=not self._quiet, **numbers)
 
     def _remove_bar(self) -> None:
@@ -197,21 +205,25 @@ class Console:
             self._progress = None
 
     def _line(
-        self, level: Level, event: str, text: str, *, always: bool = False, **fields: str | int
+        self,
+        level: Level,
+        event: str,
+        text: str,
+        *,
+        always: bool = False,
+        subject: str | None = None,
+        **fields: str | int,
     ) -> None:
         if level < self._lowest and not always:
             return
         told = {name: value for name, value in fields.items() if value != ""}
-        line = self._text(event, text, told) if self._form == "text" else self._log(level, event, text, told)
+        if self._form == "text":
+            line = _text(event, text, told.get("target", "") if subject is None else subject)
+        else:
+            line = self._log(level, event, text, told)
         with suppress(OSError):  # nobody listens, which is no reason to stop
             style = _STYLES[level] if self._form == "text" else ""
             self._rich.print(Text(printable(line), style=style))
-
-    def _text(self, event: str, text: str, fields: Mapping[str, str | int]) -> str:
-        # A message about a line of a list quotes it.
-        subject = fields.get("place", fields.get("target"))
-        beginning = f"{subject}: " if subject else ""
-        return f"{beginning}{_BEGINNINGS.get(event, '')}{text}"
 
     def _log(self, level: Level, event: str, text: str, fields: Mapping[str, str | int]) -> str:
         time = self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -225,7 +237,7 @@ class Console:
         return " ".join(f"{name}={self._logfmt(value)}" for name, value in values.items())
 
     def _logfmt(self, value: str | int) -> str:
-        text = str(value)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
         return text if _PLAIN.fullmatch(text) else self._quoted(text)
 
     def _quoted(self, value: str | Mapping[str, str | int]) -> str:
@@ -241,6 +253,11 @@ _BEGINNINGS = {
     "not-asked": "not asked any more: ",
 }
 _PLAIN = re.compile(r"[^\s\"=\\]+")
+
+
+def _text(event: str, text: str, subject: str | int) -> str:
+    beginning = f"{subject}: " if subject else ""
+    return f"{beginning}{_BEGINNINGS.get(event, '')}{text}"
 
 
 def _counted(count: int, name: str) -> str:

@@ -13,6 +13,8 @@ LARGEST = 2**28
 """Characters of JSON that are held at once."""
 
 _DECODER = json.JSONDecoder()
+_NO_TARGETS = frozenset({TargetError.reason, SettingError.reason})
+"""Reasons of failures whose target is the text of a wrong line, which may look like a name."""
 
 
 class EarlierResults:
@@ -109,6 +111,8 @@ class EarlierResults:
             self._is_report = True
             if self._failed and entry["status"] != "failed":
                 return None
+            if entry.get("reason") in _NO_TARGETS and isinstance(entry.get("message"), str):
+                raise TargetError(entry["message"])
             target = _reported(entry, self._hosts)
             return self._once(target, target.key)
         if self._failed:

@@ -154,7 +154,7 @@ class Harvester:
                         async for package in packages:
                             yield package
                 except PkgharvestError as error:
-                    yield Failure(target.text, None, error)
+                    yield Failure(target.text, None, error, target.place)
 
     def _unless_fresh(self, target: Package) -> Package | Failure | Skipped:
         """Return the target, a note if its record is young enough, or what speaks against asking for it."""
@@ -166,7 +166,7 @@ class Harvester:
         if base is None or self.max_age is None or not is_fresh(base, self.max_age, now):
             return target
         age = in_words(now - base.last_fetched) if base.last_fetched else ""
-        return Skipped(target.text, base.slug, "fresh", f"fetched {age} ago", base)
+        return Skipped(target.text, base.slug, "fresh", f"fetched {age} ago", base, target.place)
 
     async def _group(self, group: list[Package | Failure | Skipped], ending: Ending) -> list[Result]:
         """Harvest the targets of a group; what is decided already stays in its place."""
@@ -220,6 +220,7 @@ class Harvester:
             warnings=tuple(filter(None, [*subject.warnings, moved, doubt, missing])),
             released=project.released if project else None,
             base=subject.base,
+            place=target.place,
             cost=ask.cost,
         )
 
@@ -297,7 +298,8 @@ def _once(target: Package | Failure, seen: dict[str, str]) -> Package | Failure 
     if isinstance(target, Failure):
         return target
     if target.key in seen:
-        return Skipped(target.text, None, "duplicate", _same_as(seen[target.key]))
+        note = _same_as(seen[target.key])
+        return Skipped(target.text, None, "duplicate", note, place=target.place)
     seen[target.key] = target.text
     return target
 
@@ -316,9 +318,10 @@ def _distinct(result: Result, written: dict[str, _Origin]) -> Result:
     if first is origin:
         return result
     if first.is_like(origin):
-        return Skipped(result.target, slug, "duplicate", _same_as(first.target), cost=result.cost)
+        note = _same_as(first.target)
+        return Skipped(result.target, slug, "duplicate", note, place=result.place, cost=result.cost)
     message = f"its slug {slug!r} is that of {first.target}, which is another repository"
-    return Failure(result.target, slug, TargetError(message, "Harvest them apart"), cost=result.cost)
+    return Failure(result.target, slug, TargetError(message, "Harvest them apart"), result.place, result.cost)
 
 
 def _same_as(text: str) -> str:
@@ -328,4 +331,4 @@ def _same_as(text: str) -> str:
 def _failure(target: Package, error: object, cost: Cost | None = None) -> Failure:
     assert isinstance(error, PkgharvestError)  # noqa: S101  what gave no record gave its error
     slug = None if isinstance(target, CatalogTarget) else target.slug
-    return Failure(target.text, slug, error, cost=cost or Cost())
+    return Failure(target.text, slug, error, target.place, cost or Cost())

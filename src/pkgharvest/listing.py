@@ -34,6 +34,11 @@ class Listed:
         return self.target.slug
 
     @property
+    def place(self) -> str:
+        """Nowhere: the catalog named it."""
+        return ""
+
+    @property
     def key(self) -> str:
         """What is equal for two targets that name one package."""
         return self.target.key

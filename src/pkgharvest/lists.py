@@ -66,6 +66,15 @@ def check(names: Sequence[str], stdin: BinaryIO | None, *, failed: bool = False)
                     _look_through(stream, name, failed=failed)
 
 
+def holds_results(name: str) -> bool:
+    """Tell whether a list is what a run has written: records or a report, which a run may replace."""
+    try:
+        with Path(name).open("rb") as stream:
+            return _begins_json(stream.read(_CHUNK).decode("utf-8-sig", "replace").lstrip()[:1])
+    except (OSError, ValueError):
+        return True  # it is told as what it is when it is read
+
+
 @dataclass(frozen=True, slots=True)
 class _Visit:
     """A list that is being read, and what led to it."""
@@ -77,8 +86,8 @@ class _Visit:
     """The files that were read so far on behalf of the list that the user named."""
     depth: int = 0
 
-    def place(self, line: int) -> str:
-        return f"{self.name}:{line}"
+    def place(self, line: int | None) -> str:
+        return self.name if line is None else f"{self.name}:{line}"
 
 
 class _Form(Protocol):
@@ -158,8 +167,14 @@ class _List:
         self._failed = failed
         self._lines = _Lines("the standard input" if name == "-" else name)
         self._form: _Form | None = _Toml(name, hosts) if name.lower().endswith(".toml") else None
+        self._is_over = False
         if self._form and failed:
             raise no_report(name)
+
+    @property
+    def line(self) -> int | None:
+        """The line that has just been read; None where what comes out may be of any line before."""
+        return None if self._is_over or isinstance(self._form, _Toml) else self._lines.number
 
     @property
     def is_text(self) -> bool:
@@ -174,6 +189,7 @@ class _List:
             if self._form is not None:
                 yield from self._form.feed(self._lines.number, line)
         if not chunk and self._form is not None:
+            self._is_over = not self.is_text
             yield from self._form.end()
 
     def _told_by(self, opening: str) -> _Form:
@@ -198,7 +214,7 @@ async def _read(stream: BinaryIO, visit: _Visit) -> AsyncGenerator[Named | Failu
                     elif isinstance(item, Misread):
                         yield Failure(item.text, None, item.error, visit.place(item.line))
                     else:
-                        yield item
+                        yield replace(item, place=visit.place(parts.line))
 
 
 async def _included(include: Include, visit: _Visit) -> AsyncGenerator[Named | Failure]:

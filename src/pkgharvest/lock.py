@@ -18,6 +18,11 @@ from pkgharvest.errors import BusyError, OutputError
 _UNKNOWN = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
 
 
+_OF_THE_FOLDER = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOENT, errno.ENAMETOOLONG}
+)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that a file stands for; the file holds the process id, and is removed in the end.
@@ -55,7 +60,8 @@ def _taken(path: Path) -> int:
                 with suppress(OSError):
                     os.close(descriptor)
             if isinstance(error, OSError):
-                raise OutputError(f"{path.parent} cannot be written: {error.strerror}") from error
+                what = path.parent if error.errno in _OF_THE_FOLDER else path
+                raise OutputError(f"{what} cannot be written: {error.strerror}") from error
             raise
 
 

@@ -18,10 +18,13 @@ is wrong, nothing was asked - 3 some targets failed, every other one is written 
 """
 """Shown below the help of commands that ask services."""
 SHORT_ENDS = """
-Exit codes: 0 all done - 1 own error - 2 wrong input - 3 some failed - 4 token refused - 5 rate limit -
-6 nothing reached - 7 cannot write - 129, 130, 143 signal - 141 stdout closed.
+Exit codes: 0 done, 1 bug, 2 wrong input, 3 some failed, 4 token, 5 rate limit, 6 unreachable,
+7 output, 129, 130, 143 signals, 141 stdout closed.
 """
 """The same on the first screen."""
+SHORT_VARIABLES = """
+Environment: GITHUB_TOKEN, PKGHARVEST_*, HTTPS_PROXY, SSL_CERT_FILE, NO_COLOR.
+"""
 VARIABLES = """
 Environment: GITHUB_TOKEN or GH_TOKEN, HTTPS_PROXY, SSL_CERT_FILE, NO_COLOR, and PKGHARVEST_* for each
 setting that pkgharvest config shows.

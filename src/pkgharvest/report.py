@@ -36,7 +36,7 @@ class TargetLine(msgspec.Struct, frozen=True, kw_only=True):
     retryable: bool | None = None
     """Whether trying again later may help."""
     place: str | None = None
-    """Where the target was read, as ``file:line``."""
+    """Where the target was read, as ``file:line`` or ``file``."""
     repository_id: int | None = None
     """The host's own number of the repository."""
     moved_to: str | None = None
@@ -174,6 +174,7 @@ def _line(result: Result, status: Status) -> TargetLine:
             return TargetLine(
                 target=result.target,
                 slug=result.slug,
+                place=result.place or None,
                 status=status,
                 repository_id=result.repository_id,
                 moved_to=result.moved_to,
@@ -188,11 +189,11 @@ def _line(result: Result, status: Status) -> TargetLine:
             return TargetLine(
                 target=result.target,
                 slug=result.slug,
+                place=result.place or None,
                 status="failed",
                 reason=result.reason,
                 message=str(result.error),
                 retryable=result.retryable,
-                place=result.place or None,
                 requests=result.cost.sent,
                 charged=result.cost.charged,
             )
@@ -200,6 +201,7 @@ def _line(result: Result, status: Status) -> TargetLine:
             return TargetLine(
                 target=result.target,
                 slug=result.slug,
+                place=result.place or None,
                 status="skipped",
                 reason=result.reason,
                 message=result.message,

@@ -191,14 +191,23 @@ class _Tables:
         raise SettingError(f"{self._name}:{self.line_of(None, key)}: {key} is no {kind}")
 
 
+def _is_group(entry: dict[str, Any], tables: _Tables) -> bool:
+    """Tell whether the group that an entry includes is there; it is read by itself."""
+    groups = tables.table(tables.root, "dependency-groups")
+    name = entry["include-group"]
+    return isinstance(name, str) and canonicalize_name(name) in map(canonicalize_name, groups)
+
+
 def _in_project(tables: _Tables, hosts: Hosts) -> Iterator[Named | Misread]:
     project = tables.table(tables.root, "project")
     name = project.get("name")
     own = canonicalize_name(name) if isinstance(name, str) else None
     for key, entry in _requirements(tables, project):
-        if isinstance(entry, dict) and "include-group" in entry:
+        if isinstance(entry, dict) and "include-group" in entry and _is_group(entry, tables):
             continue
         try:
+            if isinstance(entry, dict) and "include-group" in entry:
+                raise TargetError(f"there is no group {entry['include-group']!r} to include")  # noqa: TRY301
             if not isinstance(entry, str):
                 raise TargetError(f"an entry of {key} is no text")  # noqa: TRY301  told like the others
             requirement = _requirement(entry)

@@ -44,6 +44,8 @@ class Harvested:
     """When the version was released; None if PyPI does not say."""
     base: Record | None = None
     """The earlier record that this one starts from."""
+    place: str = ""
+    """Where the target was read, as ``file:line`` or ``file``; empty for the command line."""
     cost: Cost = field(default_factory=Cost)
     """What was asked for this package; a query for many packages is counted with the first of them."""
 
@@ -63,7 +65,7 @@ class Failure:
     """The slug, as far as the target tells."""
     error: PkgharvestError
     place: str = ""
-    """Where the target was read, as ``file:line``; empty for the command line."""
+    """Where the target was read, as ``file:line`` or ``file``; empty for the command line."""
     cost: Cost = field(default_factory=Cost)
     """What was asked for it all the same."""
 
@@ -90,6 +92,8 @@ class Skipped:
     """The same for people."""
     record: Record | None = None
     """The record that is young enough."""
+    place: str = ""
+    """Where the target was read, as ``file:line`` or ``file``; empty for the command line."""
     cost: Cost = field(default_factory=Cost)
     """What was asked before it turned out to be a duplicate."""
 

@@ -136,6 +136,7 @@ class _Run:
         started = time.monotonic()
         broken: BrokenPipeError | None = None
         earlier = earlier_records(order.earlier, hosts)
+        targets: Sequence[Named | Failure] | AsyncIterable[Named | Failure] = ()
         with reporting(order.report, datetime.now(UTC)) as report:
             try:
                 with order.sink as documents:
@@ -146,10 +147,14 @@ class _Run:
             except OutputError as error:
                 if not report.has_begun:
                     raise
-                self._console.error(error)
+                self._console.ended(error)
                 self._outcome.add(error)
+                self._give_up(targets, error, report)
             except BrokenPipeError as error:
                 broken = error
+                self._give_up(targets, OutputError("nobody reads the records"), report, tell=False)
+            if self._outcome.stopped is not None:
+                self._give_up(targets, self._outcome.stopped, report)
             seconds = time.monotonic() - started
             if not self._outcome.results and self._outcome.exit_code == 0 and broken is None:
                 self._console.note("there is no package to harvest: the lists are empty")
@@ -164,7 +169,7 @@ class _Run:
         self, order: Order, documents: Documents, bases: Bases
     ) -> Sequence[Named | Failure] | AsyncIterable[Named | Failure]:
         """Return the targets; where one can spoil the run, after a look at all of them."""
-        is_counted = order.is_finite and self._console.has_bar
+        is_counted = order.is_finite and (self._console.has_bar or order.report is not None)
         if not (order.strict or is_counted or isinstance(documents, Snapshot)):
             return order.targets
         targets = [target async for target in one_by_one(order.targets)]
@@ -176,6 +181,26 @@ class _Run:
         if isinstance(documents, Snapshot):
             check_slugs(targets, bases)
         return targets
+
+    def _give_up(
+        self,
+        targets: Sequence[Named | Failure] | AsyncIterable[Named | Failure],
+        error: PkgharvestError,
+        report: Report,
+        *,
+        tell: bool = True,
+    ) -> None:
+        """Tell of the targets that nobody took any more, as far as they are known."""
+        if not isinstance(targets, Sequence) or any(isinstance(item, CollectionTarget) for item in targets):
+            return
+        for item in targets[self._outcome.results :]:
+            slug = None if isinstance(item, Failure | CatalogTarget | CollectionTarget) else item.slug
+            text = item.target if isinstance(item, Failure) else item.text
+            result = item if isinstance(item, Failure) else Failure(text, slug, error, item.place)
+            self._outcome.results += 1
+            if tell:
+                self._console.result(result)
+            report.add(result)
 
     async def _harvest(
         self,
@@ -190,7 +215,7 @@ class _Run:
 
             def stop(error: StoppedError) -> None:
                 self._outcome.stopped = error
-                self._console.stopped(error)
+                self._console.ended(error)
                 session.stop(error)
 
             loop = asyncio.get_running_loop()

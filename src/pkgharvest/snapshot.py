@@ -14,7 +14,7 @@ from pkgharvest.errors import OccupiedError, OutputError
 from pkgharvest.files import replacing, sweep
 from pkgharvest.lock import locked
 from pkgharvest.output import Status
-from pkgharvest.record import Record, RecordError, decode_record, encode_api, fetched_at
+from pkgharvest.record import Record, RecordError, decode_record, encode_api, encode_line, fetched_at
 from pkgharvest.targets import CatalogTarget, Hosts, PackageTarget, Target
 
 LOCK = ".pkgharvest.lock"
@@ -160,7 +160,7 @@ class Snapshot(Folder):
         old = self.of_slug(record.slug)
         if old is not None and not self._manners.force and not self._is_same(old, base):
             raise OccupiedError(f"{path} holds another package, of {old.repo_url}", _FORCE)
-        if old is not None and self._manners.only_changed and self._is_alike(path, old, record):
+        if old is not None and self._manners.only_changed and _is_alike(old, record):
             return "unchanged"
         with replacing(path, swept=True) as file:
             file.write(encode_api(record))
@@ -208,13 +208,10 @@ class Snapshot(Folder):
         keys = set(keys_of_record(old, self._hosts)) - {slug_key(old.slug)}
         return old.repo_url == base.repo_url or not keys.isdisjoint(keys_of_record(base, self._hosts))
 
-    def _is_alike(self, path: Path, old: Record, new: Record) -> bool:
-        """Tell whether a file would change in nothing but the moment of the harvest."""
-        try:
-            there = path.read_bytes()
-        except OSError:
-            return False
-        return there == encode_api(fetched_at(new, old.last_fetched))
+
+def _is_alike(old: Record, new: Record) -> bool:
+    """Tell whether records differ in nothing but the moment of the harvest; the zone of times counts."""
+    return encode_line(old) == encode_line(fetched_at(new, old.last_fetched))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -108,6 +108,8 @@ class PackageTarget:
     project: NormalizedName
     """The name that the package has on PyPI if it is the usual one."""
     warnings: tuple[str, ...] = ()
+    place: str = field(default="", compare=False)
+    """Where it was read, as ``file:line`` or ``file``; empty for the command line."""
 
     @property
     def key(self) -> str:
@@ -122,6 +124,8 @@ class CatalogTarget:
     text: str
     number: int
     warnings: tuple[str, ...] = ()
+    place: str = field(default="", compare=False)
+    """Where it was read, as ``file:line`` or ``file``; empty for the command line."""
 
     @property
     def key(self) -> str:
@@ -137,6 +141,8 @@ class RepositoryTarget:
     """What the user wrote, credentials left out."""
     repository: Repository
     warnings: tuple[str, ...] = ()
+    place: str = field(default="", compare=False)
+    """Where it was read, as ``file:line`` or ``file``; empty for the command line."""
 
     @property
     def slug(self) -> str:
@@ -158,6 +164,8 @@ class CollectionTarget:
     name: str = ""
     """Slug or number of the grid or category."""
     warnings: tuple[str, ...] = ()
+    place: str = field(default="", compare=False)
+    """Where it was read, as ``file:line`` or ``file``; empty for the command line."""
 
     @property
     def key(self) -> str:
