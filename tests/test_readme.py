@@ -201,7 +201,10 @@ def test_a_question_to_a_folder_gets_the_answer_that_is_shown(
     ("packages", "mailed"),
     [
         ("django-ltree\ndjango-pghistory\n", []),
-        ("django-ltree\nno-such-package\n", ["level=error event=failed target=no-such-package"]),
+        (
+            "django-ltree\nno-such-package\n",
+            ["level=error event=failed target=no-such-package place=packages.txt:2"],
+        ),
     ],
 )
 def test_the_script_for_cron_prints_only_what_went_wrong(

@@ -125,7 +125,8 @@ def fetch(  # noqa: PLR0913  each is an option of the command
         settings, choices = configuration.settings, configuration.choices
         console.log_as(choices.log_format)
         _check_paths(output, report, record)
-        _check_lists(lists or [], output, report)
+        if lists:
+            _check_lists(lists, output, report)
         hosts = _hosts(settings)
         named = _parsed(targets or [], hosts, console)
         if all_catalog:
