@@ -299,6 +299,14 @@ CASES = [
     Case("200 HTML of a query", "query", 200, DATE, UNICORN, UnreadableError),
     Case("200 HTML of the catalog", "package", 200, DATE, UNICORN, UnreadableError),
     Case("200 another shape", "package", 200, DATE, [], MalformedError),
+    Case("200 another shape, deeper than can be read", "contributors", 200, DATE, b"[" * 10**5 + b"]" * 10**5,
+         MalformedError),
+    Case("200 another shape that breaks off", "contributors", 200, DATE, b'{"message": "Serv',
+         UnreadableError),
+    Case("200 another shape of a project that breaks off", "project", 200, DATE, b'[{"info": {"name"',
+         UnreadableError),
+    Case("200 another shape of a query that breaks off", "query", 200, DATE, b'{"data": [1, oops]}',
+         UnreadableError),
 ]  # fmt: skip
 
 

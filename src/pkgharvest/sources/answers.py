@@ -41,6 +41,8 @@ def decode(response: Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(response.body, type=kind)
     except msgspec.ValidationError as error:
+        if not _is_whole(response.body):  # a wrong type was met before the place where it breaks off
+            raise _unreadable(response) from error
         raise _malformed(response, error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_leniently(response, kind)
@@ -56,8 +58,23 @@ def _decode_leniently(response: Response, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise _malformed(response, error) from error
     except (ValueError, RecursionError) as error:
-        message = f"{response.host} answered what is not JSON: {excerpt(response.body)}"
-        raise UnreadableError(message, "Try again later") from error
+        raise _unreadable(response) from error
+
+
+def _is_whole(body: bytes) -> bool:
+    """Tell whether a body is JSON to its end; text that is not valid UTF-8 and any depth pass."""
+    try:
+        json.loads(body.decode("utf-8-sig", "replace"))
+    except ValueError:
+        return False
+    except RecursionError:
+        return True
+    return True
+
+
+def _unreadable(response: Response) -> UnreadableError:
+    message = f"{response.host} answered what is not JSON: {excerpt(response.body)}"
+    return UnreadableError(message, "Try again later")
 
 
 def _malformed(response: Response, error: msgspec.ValidationError) -> MalformedError:
