@@ -170,6 +170,8 @@ def test_half_a_pair_in_the_description_is_replaced() -> None:
     [
         ("repository", FACTS | {"forks_count": "3"}, "$.forks_count"),
         ("repository", FACTS | {"stargazers_count": None}, "$.stargazers_count"),
+        ("repository", FACTS | {"stargazers_count": 10**30}, "$.stargazers_count"),
+        ("repository", FACTS | {"forks_count": -1}, "$.forks_count"),
         ("repository", FACTS | {"id": 4.5}, "$.id"),
         ("repository", FACTS | {"description": ["x"]}, "$.description"),
         ("repository", FACTS | {"full_name": "../../etc"}, "$.full_name"),

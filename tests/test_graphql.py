@@ -237,6 +237,7 @@ TOO_MUCH_SOMEWHERE = problem("Resource limits for this query exceeded.", type="R
         ([], {"r1": None}, None),
         ([], {}, None),
         ([], {"r1": found("bob/bobs", stargazerCount="many")}, MalformedError),
+        ([], {"r1": found("bob/bobs", forkCount=2**31)}, MalformedError),
         ([], {"r1": found("bob/bobs", databaseId=None)}, MalformedError),
         ([], {"r1": found("bob", url="x")}, MalformedError),
         ([], {"r1": found("bob/../x")}, MalformedError),

@@ -53,6 +53,8 @@ _LINK = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?(next|last)\b')
 _PAGE_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 FullName = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+\Z")]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""A number of things; no API of GitHub has larger ones: https://spec.graphql.org/October2021/#sec-Int"""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -66,8 +68,8 @@ class Facts(msgspec.Struct, frozen=True):
     """``owner/name`` as it is called now, after every renaming."""
     html_url: str
     description: str | None
-    stargazers_count: int
-    forks_count: int
+    stargazers_count: Count
+    forks_count: Count
     archived: bool = False
 
 
@@ -133,7 +135,7 @@ class _Contributor(msgspec.Struct):
 
 
 class _Participation(msgspec.Struct):
-    all: Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=WEEKS, max_length=WEEKS)]
+    all: Annotated[list[Count], msgspec.Meta(min_length=WEEKS, max_length=WEEKS)]
 
 
 class Limit(msgspec.Struct, frozen=True):

@@ -52,7 +52,7 @@ class _PageInfo(msgspec.Struct, rename="camel"):
 
 
 class _History(msgspec.Struct, rename="camel"):
-    total_count: int
+    total_count: github.Count
     page_info: _PageInfo
     nodes: list[_Node | None]
 
@@ -71,8 +71,8 @@ class _Repository(msgspec.Struct, rename="camel"):
     name_with_owner: github.FullName
     url: str
     description: str | None
-    stargazer_count: int
-    fork_count: int
+    stargazer_count: github.Count
+    fork_count: github.Count
     is_archived: bool
     default_branch_ref: _Branch | None
 
