@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import traceback
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -541,6 +543,19 @@ async def test_what_the_rest_of_the_run_is_told_does_not_grow_with_it() -> None:
     last = found[-1]
     assert isinstance(last, DownError)
     assert len(traceback.extract_tb(last.__traceback__)) < 30
+
+
+async def test_the_errors_that_a_run_keeps_do_not_hold_the_answers() -> None:
+    run = Run({f"{HERE}/{number}": [Reply(404, "x" * 2**18)] for number in range(200)})
+    tracemalloc.start()
+    try:
+        found = await outcomes(run, 200)
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(isinstance(error, UpstreamError) for error in found) == 200
+    assert held < 2**21  # some of the answers together
 
 
 async def test_what_asking_again_cannot_mend_is_met_twenty_times() -> None:

@@ -258,6 +258,8 @@ def test_what_is_wrong_with_one_repository_is_wrong_with_that_one_alone(
     assert isinstance(third, Reading)
     assert (first.facts.full_name, third.facts.full_name) == ("ann/anns", "cat/cats")
     assert second is None if kind is None else type(second) is kind
+    if isinstance(second, UpstreamError):  # kept as a value: it must not hold the answer
+        assert (second.__traceback__, second.__cause__, second.__context__) == (None, None, None)
 
 
 def test_what_is_missing_is_named_and_what_is_forbidden_says_why() -> None:

@@ -35,12 +35,23 @@ Every error has a ``message`` (what happened), an ``advice`` (what to do next, m
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 
 def printable(text: str) -> str:
     """Return a text on one line, U+FFFD in place of what could steer a terminal (control, bidirectional)."""
     return "".join(character if character.isprintable() else "\ufffd" for character in " ".join(text.split()))
+
+
+def detached(error: E) -> E:
+    """Return the error without its traceback and causes, which hold all that was read when it came.
+
+    An answer has up to 64 MiB, and a run keeps the errors of many targets.
+    """
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 class PkgharvestError(Exception):

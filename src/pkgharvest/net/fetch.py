@@ -20,6 +20,7 @@ from pkgharvest.errors import (
     UnreachableError,
     UnreadableError,
     UpstreamError,
+    detached,
 )
 from pkgharvest.net.clock import Clock
 from pkgharvest.net.message import (
@@ -90,6 +91,12 @@ class Fetcher:
                 return await self._policy.call(partial(self._attempt, request, effort), effort, self._clock)
 
     async def _attempt(self, request: Request[T], effort: Effort) -> Answer[T]:
+        try:
+            return await self._outcome(request, effort)
+        except UpstreamError as error:
+            raise detached(error) from None
+
+    async def _outcome(self, request: Request[T], effort: Effort) -> Answer[T]:
         outage = self._outages.setdefault(request.service, Outage())
         try:
             response = await self._follow(request, effort)

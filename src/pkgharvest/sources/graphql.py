@@ -22,6 +22,7 @@ from pkgharvest.errors import (
     OverloadedError,
     RefusedError,
     UpstreamError,
+    detached,
 )
 from pkgharvest.net.message import Request, Response, Token
 from pkgharvest.sources import answers, github
@@ -280,7 +281,7 @@ class GraphQL:
                 return None
             return self._reading(found, _iso(since))
         except MalformedError as error:
-            return error
+            return detached(error)
 
     def _reading(self, found: _Repository, since: str) -> Reading:
         facts = Facts(
