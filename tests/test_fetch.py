@@ -15,6 +15,7 @@ import pytest
 from pkgharvest.errors import (
     DownError,
     NotFoundError,
+    OversizedError,
     RateLimitedError,
     RedirectError,
     RetiredError,
@@ -565,11 +566,11 @@ async def test_what_asking_again_cannot_mend_is_met_twenty_times() -> None:
     assert all(isinstance(error, DownError) for error in found[19:])
 
 
-@pytest.mark.parametrize("status", [200, 302, 403, 404])
-async def test_any_answer_below_500_begins_the_count_anew(status: int) -> None:
+@pytest.mark.parametrize("reply", [Reply(200), Reply(302), Reply(403), Reply(404), OversizedError("big")])
+async def test_any_answer_below_500_begins_the_count_anew(reply: Reply | UpstreamError) -> None:
     gone = UnreachableError("gone")
     here = {f"{HERE}/{number}": [gone] for number in range(40)}
-    run = Run({**here, **{f"{HERE}/{number}": [Reply(status, "yes")] for number in range(4, 40, 5)}})
+    run = Run({**here, **{f"{HERE}/{number}": [reply] for number in range(4, 40, 5)}})
     found = await outcomes(run, 40, 1)
     assert len(run.upstream.asked) == 32 * 4 + 8
     assert not any(isinstance(error, DownError) for error in found)

@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from pkgharvest.errors import (
     MalformedError,
+    OversizedError,
     RateLimitedError,
     RedirectError,
     RetiredError,
@@ -103,6 +104,9 @@ class Fetcher:
             if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and response.origin is not Origin.STORE:
                 outage.end()
             return self._judged(request, response)
+        except (OversizedError, UnreadableError):
+            outage.end()  # it did answer
+            raise
         except (UnreachableError, UnavailableError) as error:
             if outage.add(error, self._clock.monotonic()) and not self._replaying:
                 self._gate(request.service).shut(outage.error(request.service, error))
