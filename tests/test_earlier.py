@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 from typing import Any
 
 import pytest
@@ -273,3 +274,16 @@ def test_any_text_gives_items_or_is_refused(text: str, failed: bool) -> None:
         assert error.message.startswith("x.json")  # noqa: PT017  most texts raise, and that is fine
     else:
         assert all(item.text.isprintable() for item in items)
+
+
+def test_after_a_broken_line_the_others_are_read_each_by_itself() -> None:
+    lines = ['{"slug": "a"}', '{"slug": "b"', '{"slug": "c"} {"slug": "d"} x', "", "{", '"slug": "e"}']
+    assert told("\n".join(lines)) == ["a", 2, "c", "d", 3, 5, 6, 6]
+
+
+@pytest.mark.parametrize("line", ["{", "[1,", '{"a":[1,', "x", '["a"', '"b",'])
+def test_a_text_of_broken_lines_takes_time_in_proportion_to_its_length(line: str) -> None:
+    started = process_time()
+    items = read("\n".join(['{"slug": "a"}', *[line] * 100_000]))
+    assert process_time() - started < 15  # each line was once searched from the beginning of all of them
+    assert [items[0].text, items[-1].line] == ["a", 100_001]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
+from time import process_time
 from typing import Any
 
 import pytest
@@ -494,3 +495,23 @@ def test_any_toml_gives_sound_items_or_is_refused(text: str, name: str) -> None:
         assert error.message.startswith(f"{name}:")  # noqa: PT017  most texts raise, and that is fine
     else:
         assert all(is_sound(item) for item in items)
+
+
+def test_the_line_of_each_nameless_package_is_told() -> None:
+    text = "version = 1\r\n\r\n" + "[[packages]]\r\nx = 1\r\n" * 3 + " [[ packages ]]\r\n"
+    items = list(targets_in_toml(text, "pylock.toml", DEFAULT_HOSTS))
+    assert wrong(items) == [(line, "packages") for line in (3, 5, 7, 9)]
+
+
+def test_a_lock_of_nameless_packages_takes_time_in_proportion_to_its_length() -> None:
+    started = process_time()
+    items = list(targets_in_toml("[[packages]]\n" * 20_000, "pylock.toml", DEFAULT_HOSTS))
+    assert process_time() - started < 15  # the headers were once searched for each of them
+    assert wrong(items)[-1] == (20_000, "packages")
+
+
+def test_the_lines_of_what_is_wrong_are_searched_only_for_so_long() -> None:
+    entries = "".join(f'"!{number}",\n' for number in range(20_000))
+    items = wrong(targets_in_toml(f"[project]\ndependencies = [\n{entries}]\n", "x.toml", DEFAULT_HOSTS))
+    assert [line for line, _ in items[:3]] == [3, 4, 5]
+    assert items[-1][0] == 1

@@ -71,13 +71,24 @@ class EarlierResults:
             except (ValueError, RecursionError) as error:
                 if not self._by_line:
                     raise SettingError(_no_json(self._name, error, self._start, line)) from error
-                end = (text.find("\n", start) + 1 or len(text) + 1) - 1
-                yield Misread(line, redacted(text[start:end]), TargetError("the line is no JSON"))
-            else:
-                lines = text.count("\n", start, end)
-                self._by_line = self._by_line and not lines
-                yield from self._targets(value, text, (start, end), line)
-                line += lines
+                for number, rest in enumerate(text[start:].split("\n"), line):
+                    yield from self._values_on(rest, number)
+                return
+            lines = text.count("\n", start, end)
+            self._by_line = self._by_line and not lines
+            yield from self._targets(value, text, (start, end), line)
+            line += lines
+
+    def _values_on(self, text: str, line: int) -> Iterator[Named | Misread]:
+        """Yield what the values on a line name, where one line that is broken must not hide the others."""
+        end = 0
+        while (start := _skip_space(text, end)) < len(text):
+            try:
+                value, end = _DECODER.raw_decode(text, start)
+            except (ValueError, RecursionError):
+                yield Misread(line, redacted(text[start:]), TargetError("the line is no JSON"))
+                return
+            yield from self._targets(value, text, (start, end), line)
 
     def _hold(self, line: str) -> None:
         self._held.append(line)

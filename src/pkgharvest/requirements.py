@@ -7,6 +7,8 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +28,8 @@ from pkgharvest.targets import (
 
 LONGEST_LINE = 2**20
 """Characters of a line with those that continue it."""
+SEARCHED = 2**26
+"""Characters that are searched for the lines of what is wrong in TOML, so that no file takes long."""
 _LONGEST_REQUIREMENT = 10_000
 
 _COMMENT = re.compile(r"(?:^|\s)#")
@@ -38,6 +42,7 @@ _OPTIONS_OF_ONE = re.compile(r"\s(?:--[a-z]|-C)")
 _FILE = re.compile(r"(?:^|[\s@+])file:")
 _EGG = re.compile(r"(?:^|&)egg=([A-Za-z0-9._-]+)")
 _LOCK = re.compile(r"pylock\.(?:[^.]+\.)?toml")
+_PACKAGE = re.compile(r"(?m)^[ \t]*\[\[[ \t]*packages[ \t]*\]\]")
 _TOML_LINE = re.compile(r"\(at line (\d+)")
 
 
@@ -156,6 +161,7 @@ class _Tables:
     def __init__(self, text: str, name: str) -> None:
         self._text = text.replace("\r\n", "\n")
         self._name = name
+        self._searched = 0
         try:
             self.root = tomllib.loads(text)
         except (ValueError, RecursionError) as error:
@@ -173,19 +179,33 @@ class _Tables:
         return value if isinstance(value, list) else self._refuse(key, "list")
 
     def line_of(self, value: object, key: str) -> int:
-        """Return the line on which a text first stands, or else what it belongs to; 1 if neither does."""
+        """Return the line on which a text first stands, or else what it belongs to.
+
+        1 if neither does, or so much has been searched for others that it would take too long.
+        """
         forms = [key]
         if isinstance(value, str):
             escaped = json.dumps(value, ensure_ascii=False)
             forms = [escaped, f"'{value}'", escaped[1:-1], value, key]
-        found = next((at for form in forms if (at := self._text.find(form)) >= 0), 0)
-        return self._text.count("\n", 0, found) + 1
+        for form in forms:
+            if self._searched > SEARCHED:
+                break
+            found = self._text.find(form)
+            self._searched += len(self._text) if found < 0 else found
+            if found >= 0:
+                return self._text.count("\n", 0, found) + 1
+        return 1
 
     def line_of_package(self, number: int) -> int:
-        """Return the line on which one of the packages of a lock begins."""
-        headers = list(re.finditer(r"(?m)^[ \t]*\[\[[ \t]*packages[ \t]*\]\]", self._text))
-        found = headers[number].start() if number < len(headers) else 0
-        return self._text.count("\n", 0, found) + 1
+        """Return the line on which one of the packages of a lock begins; 1 if no header tells."""
+        return self._headers[number] if number < len(self._headers) else 1
+
+    @cached_property
+    def _headers(self) -> tuple[int, ...]:
+        """The lines on which packages of a lock begin."""
+        starts = [0, *(match.start() for match in _PACKAGE.finditer(self._text))]
+        between = (self._text.count("\n", *pair) for pair in pairwise(starts))
+        return tuple(accumulate(between, initial=1))[1:]
 
     def _refuse(self, key: str, kind: str) -> Any:  # noqa: ANN401  it never returns
         raise SettingError(f"{self._name}:{self.line_of(None, key)}: {key} is no {kind}")
