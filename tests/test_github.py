@@ -262,6 +262,8 @@ def test_commits_are_read_in_their_order(build: str) -> None:
         dated("10000-01-01T00:00:00Z"),
         dated("2026-02-15T00:00:00"),
         dated("2026-02-15"),
+        dated("0001-01-01T00:00:00+14:00"),
+        dated("9999-12-31T23:59:59-14:00"),
     ],
 )
 def test_a_date_that_is_missing_or_in_no_calendar_is_none(author: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -241,6 +242,8 @@ TOO_MUCH_SOMEWHERE = problem("Resource limits for this query exceeded.", type="R
         ([], {"r1": found("bob/bobs", databaseId=None)}, MalformedError),
         ([], {"r1": found("bob", url="x")}, MalformedError),
         ([], {"r1": found("bob/../x")}, MalformedError),
+        ([], {"r1": found("bob/bobs", stargazerCount=-1)}, MalformedError),
+        ([], {"r1": found("bob/bobs", forkCount=2**63)}, MalformedError),
         ([], {"r1": []}, MalformedError),
         ([], {"r1": {}}, MalformedError),
         ([], {"r1": found("bob/bobs", defaultBranchRef=branch(None))}, MalformedError),
@@ -502,3 +505,18 @@ def test_readings_are_stored_by_repository_whatever_the_case_and_for_the_token()
 def test_a_stored_reading_of_another_shape_is_told(body: object, kind: type[UpstreamError]) -> None:
     with pytest.raises(kind):
         GRAPHQL.stored(ANN).judge(answer(body))
+
+
+def test_a_stored_reading_without_zones_is_told() -> None:
+    page = CommitPage((Commit("1", datetime(2026, 2, 1, tzinfo=UTC), None),), None, 1)
+    packed = GRAPHQL.packed(Reading(Facts(7, "ann/anns", "", None, 1, 1), None, page))
+    for body, is_whole in ((packed, True), (packed.replace(b"00:00:00Z", b"00:00:00"), False)):
+        with nullcontext() if is_whole else pytest.raises(MalformedError):
+            assert GRAPHQL.stored(ANN).judge(answer(body)).page == page
+
+
+@pytest.mark.parametrize("query", ["", "?", "?after=x", "?since=x", "?after=&since=", "?\x9b"])
+def test_the_address_of_a_further_page_that_no_page_gave_is_refused(query: str) -> None:
+    with pytest.raises(MalformedError, match="names a next page that is none") as caught:
+        GRAPHQL.more_commits(f"{GRAPHQL.url}#ann/x{query}")
+    assert caught.value.message.isprintable()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +28,7 @@ from pkgharvest.errors import (
 )
 from pkgharvest.net.message import Request, Response, Token, origin_of
 from pkgharvest.net.quota import renewal
+from pkgharvest.record import Moment
 from pkgharvest.sources import answers
 from pkgharvest.targets import Repository
 from pkgharvest.weeks import WEEKS
@@ -52,6 +53,8 @@ _SHOWN = 400
 _LINK = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?(next|last)\b')
 _PAGE_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""A number as services count: what is below 0, or has hundreds of digits, is none."""
 FullName = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """A number of things; no API of GitHub has larger ones: https://spec.graphql.org/October2021/#sec-Int"""
@@ -78,8 +81,8 @@ class Commit:
     """One commit of the default branch; a date is None where it is missing or in no calendar."""
 
     sha: str
-    authored: datetime | None
-    committed: datetime | None
+    authored: Moment | None
+    committed: Moment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class CommitPage:
     """The address of the next page, for `GitHub.more_commits`."""
     pages: int | None
     """How many pages the whole list has, None if the answer does not tell."""
-    since: datetime | None = None
+    since: Moment | None = None
     """Where the list begins, by committer date, if not with the first commit: ``pages`` counts from there."""
     count: int | None = None
     """How many commits the whole list has, None if the answer does not tell."""
@@ -102,7 +105,7 @@ class Reading:
     """What is read of a repository at first, whichever way."""
 
     facts: Facts
-    last_commit: datetime | None
+    last_commit: Moment | None
     """Committer date of the newest commit of the default branch; None for an empty repository."""
     page: CommitPage
     """The newest commits."""
@@ -141,10 +144,10 @@ class _Participation(msgspec.Struct):
 class Limit(msgspec.Struct, frozen=True):
     """A rate limit: requests or points an hour, what is left of them, and when all are there again."""
 
-    limit: int
-    remaining: int
-    reset: int
-    """Seconds since 1970."""
+    limit: Count
+    remaining: Count
+    reset: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+    """Seconds since 1970, within the calendar."""
 
 
 class _Limits(msgspec.Struct):
@@ -305,12 +308,12 @@ def _moment(signature: _Signature | None) -> datetime | None:
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return the moment that one of GitHub's dates tells, None where it is missing or in no calendar."""
+    """Return the moment in UTC that a date of GitHub's tells, None where it is missing or in no calendar."""
     try:
         parsed = datetime.fromisoformat(text or "")
-    except ValueError:
+        return parsed.astimezone(UTC) if parsed.tzinfo else None
+    except (ValueError, OverflowError):  # 0001-01-01 in Asia is no date in UTC
         return None
-    return parsed if parsed.tzinfo else None
 
 
 def _problem(response: Response) -> _Problem:

@@ -83,7 +83,7 @@ class _Page(msgspec.Struct, rename="camel"):
 
 
 class _Limit(msgspec.Struct):
-    cost: int = 1
+    cost: github.Count = 1
 
 
 class _Error(msgspec.Struct):
@@ -182,10 +182,16 @@ class GraphQL:
         return self._request(query, judge, lambda histories: histories.cost, is_stored=False)
 
     def more_commits(self, address: str) -> Request[CommitPage]:
-        """Ask for a further page of commits, at the address that the page before gave."""
+        """Ask for a further page of commits, at the address that the page before gave.
+
+        Raises:
+            MalformedError: no page gave this address; it was stored, and is broken.
+        """
         full_name, _, query = address.partition("#")[2].partition("?")
         owner, _, name = full_name.partition("/")
         values = parse_qs(query)
+        if not {"after", "since"} <= values.keys():
+            raise MalformedError(f"what is stored of {full_name} names a next page that is none: {address!r}")
         after, since = values["after"][0], values["since"][0]
         history = _HISTORY % (_text(since), f", after: {_text(after)}")
         head = f"rateLimit {{ cost }} r0: repository(owner: {_text(owner)}, name: {_text(name)})"
