@@ -214,8 +214,14 @@ async def test_a_post_is_always_asked_anew(opened: Opened) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["UPDATE answers SET headers = x'00'", "UPDATE answers SET body = x'00'"],
-    ids=["headers", "body"],
+    [
+        "UPDATE answers SET headers = x'00'",
+        "UPDATE answers SET body = x'00'",
+        "UPDATE answers SET checked = -62135596800.0",
+        "UPDATE answers SET checked = 1e300",
+        "UPDATE answers SET checked = 'yesterday'",
+    ],
+    ids=["headers", "body", "the year 1", "no year", "no time"],
 )
 @pytest.mark.parametrize("token", [TOKEN, OTHER], ids=["its own", "of another token"])
 async def test_a_row_that_is_damaged_is_as_good_as_none(opened: Opened, damage: str, token: Token) -> None:
@@ -504,6 +510,37 @@ async def test_a_quota_is_remembered_until_its_reset_by_resource_and_token(opene
     assert store.quota("core", TOKEN, START + HOUR) is None
     others = [("graphql", TOKEN), ("core", OTHER), ("core", None)]
     assert [store.quota(resource, token, START) for resource, token in others] == [None] * 3
+
+
+@pytest.mark.parametrize("target", ["http://[", "javascript:x", f"{THERE}/path", "", "x"])
+async def test_a_move_to_what_is_no_origin_is_as_good_as_none(opened: Opened, target: str) -> None:
+    opened.store.remember_move("service", HERE, target, START)
+    assert opened.store.move("service", HERE, START) is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE quotas SET reset = 1e300",
+        "UPDATE quotas SET reset = 'soon'",
+        "UPDATE quotas SET remaining = 'many'",
+        "UPDATE quotas SET most = x'00'",
+    ],
+)
+async def test_a_quota_that_is_damaged_is_as_good_as_none(opened: Opened, damage: str) -> None:
+    opened.store.remember_quota("core", TOKEN, Quota(5000, 4000, START + HOUR))
+    with closing(sqlite3.connect(opened.store.path)) as connection, connection:
+        connection.execute(damage)
+    assert opened.store.quota("core", TOKEN, START) is None
+
+
+@pytest.mark.parametrize("moment", [1e300, "soon", -1.0])
+async def test_contents_with_a_damaged_time_are_counted_all_the_same(opened: Opened, moment: object) -> None:
+    opened.keep(answer(b"old"))
+    with closing(sqlite3.connect(opened.store.path)) as connection, connection:
+        connection.execute("UPDATE answers SET checked = ?", (moment,))
+    contents = opened.store.contents()
+    assert (contents.answers, contents.oldest, contents.newest) == (1, None, None)
 
 
 # The file.

@@ -23,7 +23,7 @@ import msgspec
 
 from pkgharvest.errors import NotStoredError, UpstreamError
 from pkgharvest.net.encoding import unpack
-from pkgharvest.net.message import Exchange, Origin, Request, Response, Token
+from pkgharvest.net.message import Exchange, Origin, Request, Response, Token, origin_of
 from pkgharvest.net.quota import Quota
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ class Store:
             try:
                 told = msgspec.json.decode(headers, type=dict[str, str])
                 unpacked = unpack(body, told.get("content-encoding", ""), _UNPACKED, "the store")
-                moment = datetime.fromtimestamp(checked, UTC)
+                moment = _moment(checked)
             except (msgspec.DecodeError, UpstreamError, *_DAMAGE):  # the row is as good as none
                 self.forget(request)
                 break
@@ -169,7 +169,8 @@ class Store:
         """Return where an origin of a service has moved to for good, None if that is not known."""
         since = (now - _MOVES_KEPT).timestamp()
         query = "SELECT target FROM moves WHERE service = ? AND origin = ? AND seen > ?"
-        return next((str(target) for (target,) in self._rows(query, service, origin, since)), None)
+        rows = self._rows(query, service, origin, since)
+        return next((target for (target,) in rows if _is_origin(target)), None)
 
     def remember_move(self, service: str, origin: str, target: str, now: datetime) -> None:
         """Note where an origin of a service has moved to for good."""
@@ -181,7 +182,8 @@ class Store:
         """Return what was left of a rate limit when it was last told, None if that is over."""
         query = "SELECT most, remaining, reset FROM quotas WHERE identity = ? AND reset > ?"
         for most, remaining, reset in self._rows(query, self._owner(resource, token), now.timestamp()):
-            return Quota(most, remaining, datetime.fromtimestamp(reset, UTC))
+            with suppress(*_DAMAGE):
+                return Quota(int(most), int(remaining), _moment(reset))
         return None
 
     def remember_quota(self, resource: str, token: Token | None, quota: Quota) -> None:
@@ -194,9 +196,11 @@ class Store:
         count, *ends = next(
             iter(self._rows("SELECT count(*), min(checked), max(checked) FROM answers")), (0,)
         )
-        moments = [None if end is None else datetime.fromtimestamp(end, UTC) for end in ends or (None, None)]
+        oldest = newest = None
+        with suppress(*_DAMAGE):  # there are none, or one is broken
+            oldest, newest = (_moment(end) for end in ends)
         files = self.path.parent.glob(f"{FILE}*")
-        return Contents(self.path, sum(file.stat().st_size for file in files), count, *moments)
+        return Contents(self.path, sum(file.stat().st_size for file in files), count, oldest, newest)
 
     def clear(self) -> None:
         """Drop all that is stored."""
@@ -336,6 +340,20 @@ def restored(stored: Stored, url: str) -> Response:
     return Response(
         url, stored.status, stored.headers, stored.body, stored.checked, stored.wire, Origin.STORE
     )
+
+
+def _moment(seconds: float) -> datetime:
+    """Return the moment so many seconds after 1970; raises one of `_DAMAGE` where none was stored by us."""
+    if seconds < 0:
+        raise ValueError("no answer is so old")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _is_origin(text: object) -> bool:
+    try:
+        return isinstance(text, str) and text.startswith(("http://", "https://")) and origin_of(text) == text
+    except ValueError:
+        return False
 
 
 def _address(request: Request[T]) -> bytes:

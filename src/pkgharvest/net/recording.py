@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Annotated, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -28,6 +28,7 @@ from pkgharvest.errors import (
 )
 from pkgharvest.net.clock import Clock
 from pkgharvest.net.message import Exchange, Request, Response, moved, origin_of
+from pkgharvest.record import Moment
 from pkgharvest.version import __version__
 
 T = TypeVar("T")
@@ -39,6 +40,9 @@ _PRIVATE = frozenset(
 )
 _HTTP = "HTTP/1.1"
 _MILLISECOND = timedelta(milliseconds=1)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""Near its ends the calendar has no room for windows, waits and zones."""
 
 
 class Origins(msgspec.Struct, frozen=True):
@@ -49,7 +53,7 @@ class Origins(msgspec.Struct, frozen=True):
     catalog: str
     signed: bool
     """Whether a token was sent."""
-    started: datetime | None = None
+    started: Moment | None = None
     """When the run began."""
 
 
@@ -103,7 +107,7 @@ class _Timings(msgspec.Struct):
 
 
 class _Entry(msgspec.Struct, rename="camel"):
-    started_date_time: Annotated[datetime, msgspec.Meta(tz=True)]
+    started_date_time: Moment
     time: float
     """Milliseconds from the start to the last byte."""
     request: _HarRequest
@@ -174,15 +178,15 @@ class Replay:
         """
         try:
             log = msgspec.json.decode(archive, type=_Archive).log
+            recorded = log.origins.started if log.origins else None
+            starts = (entry.started_date_time for entry in log.entries)
+            self.started = _in_calendar(recorded or min(starts, default=datetime.now(UTC)))
+            """When the recorded run began."""
             self._answers = _by_request(log.entries)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise SettingError(f"the recording is no HTTP Archive: {error}") from error
         self.origins = log.origins
         """Where the recorded run asked; None in an archive that something else wrote."""
-        recorded = log.origins.started if log.origins else None
-        starts = (entry.started_date_time for entry in log.entries)
-        self.started = recorded or min(starts, default=datetime.now(UTC))
-        """When the recorded run began."""
         self._moved = _moves(log.entries)
 
     async def __call__(self, request: Request[T]) -> Response:
@@ -292,8 +296,19 @@ def _answered(entry: _Entry) -> Response:
     content = response.content
     try:
         body = base64.b64decode(content.text) if content.encoding == "base64" else content.text.encode()
-        received = entry.started_date_time + timedelta(microseconds=round(entry.time * 1000))
+        received = _in_calendar(entry.started_date_time + timedelta(microseconds=round(entry.time * 1000)))
     except (ValueError, OverflowError) as error:
         raise SettingError(f"the recording of {entry.request.url} is broken: {error}") from error
     headers = {pair.name.lower(): pair.value for pair in response.headers}
-    return Response(entry.request.url, response.status, headers, body, received.astimezone(UTC), body)
+    return Response(entry.request.url, response.status, headers, body, received, body)
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    """Return a moment in UTC.
+
+    Raises:
+        ValueError: it is too near to the ends of the calendar.
+    """
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError(f"{moment.isoformat()} is no time at which anything was asked")
+    return moment.astimezone(UTC)
