@@ -63,7 +63,7 @@ class PkgharvestError(Exception):
     def __init__(self, message: str, advice: str = "") -> None:
         """Take what happened and what to do next, each without a full stop at the end."""
         self.message = printable(message)  # it may quote what others wrote
-        self.advice = advice
+        self.advice = printable(advice)
         super().__init__(self.message)
 
     def __str__(self) -> str:

@@ -247,8 +247,9 @@ def _recording(name: str) -> bytes:
         if name == "demo":
             return resources.files("pkgharvest").joinpath("recordings", "demo.har").read_bytes()
         return Path(name).read_bytes()
-    except OSError as error:
-        message = f"the recording {name!r} cannot be read: {error.strerror}"
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"the recording {name!r} cannot be read: {reason}"
         raise SettingError(message, "Name a file, or 'demo' for the one that is shipped") from error
 
 

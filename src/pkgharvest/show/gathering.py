@@ -75,7 +75,10 @@ def records_in(names: Sequence[str], hosts: Hosts) -> Iterator[Shown | Failure]:
         SettingError: a name leads nowhere.
     """
     for name in names:
-        path = Path(name).expanduser()
+        try:
+            path = Path(name).expanduser()
+        except RuntimeError as error:
+            raise SettingError(f"there is no user whose home {name!r} names") from error
         if path.is_dir():
             yield from _in_folder(path, hosts)
         else:
