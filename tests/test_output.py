@@ -4,6 +4,7 @@ import errno
 import gc
 import io
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkgharvest.errors import OutputError
-from pkgharvest.output import Documents, Format, in_file, on_stream
+from pkgharvest.output import Documents, Format, escaped, in_file, on_stream
 from pkgharvest.record import Record, decode_records
 
 FORMS: tuple[Format, ...] = get_args(Format)
@@ -288,3 +289,48 @@ def test_a_list_that_breaks_off_closes_its_temporary_file(size: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         break_off(on_stream("list", io.BytesIO()), *[record(repo_description="x" * size)] * 5)
     gc.collect()  # an open file would be told of now, as an error
+
+
+STEERING = "\x7f\x80\x9b31m\u202e\u2066\u2028\ufeff\U000e0041"
+
+
+class Terminal(io.BytesIO):
+    """A stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_could_steer_a_terminal_is_escaped_on_one_and_means_the_same(form: Format) -> None:
+    hostile = record("one", repo_description=f"Größe ☃{STEERING}", participants=[STEERING])
+    terminal, pipe = Terminal(), io.BytesIO()
+    written(form, terminal, hostile, record("two"))
+    written(form, pipe, hostile, record("two"))
+    shown, plain = terminal.getvalue().decode(), pipe.getvalue().decode()
+    assert list(decode_records(shown)) == list(decode_records(plain)) == [hostile, record("two")]
+    assert "Größe ☃\\u007f\\u0080\\u009b31m\\u202e\\u2066\\u2028\\ufeff\\udb40\\udc41" in shown
+    assert shown.replace("\n", "").isprintable()
+    assert STEERING in plain
+
+
+def test_a_file_that_is_a_terminal_is_written_as_one() -> None:
+    reader, terminal = os.openpty()
+    try:
+        with in_file("jsonl", Path(os.ttyname(terminal))) as documents:
+            documents.add(record(repo_description=STEERING))
+        shown = os.read(reader, 10_000).decode()
+    finally:
+        os.close(reader)
+        os.close(terminal)
+    assert json.loads(shown)["repo_description"] == STEERING
+    assert shown.replace("\r\n", "").isprintable()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_document_that_is_escaped_says_the_same(text: str) -> None:
+    document = msgspec.json.encode({text: [text, 1]})
+    shown = escaped(document)
+    assert json.loads(shown) == {text: [text, 1]}
+    assert shown.decode().isprintable()
+    assert shown == document or not text.isprintable()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
 from pkgharvest.cli import app
-from pkgharvest.record import decode_record
+from pkgharvest.record import Record, decode_record
+from pkgharvest.show.comparison import Shown
+from pkgharvest.show.page import Layout, write
+from services import catalog_record
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = ["django-ltree", "django-pghistory", "djorm-ext-pgfulltext"]
@@ -154,3 +159,28 @@ def test_a_package_that_is_called_like_a_folder_is_told_apart(
     result = run("django-ltree", "--replay", "demo", "--catalog")
     assert "╭─ django-ltree " in result.stdout
     assert result.stderr.startswith("warning: django-ltree is taken for a package; write django-ltree/ for")
+
+
+def test_the_home_of_nobody_is_told_in_a_line() -> None:
+    result = run("~nobody-of-this-name/records.json")
+    assert result.exit_code == 2
+    assert result.stderr == "error: there is no user whose home '~nobody-of-this-name/records.json' names\n"
+
+
+class Terminal(io.TextIOWrapper):
+    """The standard output where somebody looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_json_on_a_terminal_does_not_steer_it() -> None:
+    text = "\x9b31m\u202e"
+    record = msgspec.convert(catalog_record(repo_description=text), Record)
+    paper = io.BytesIO()
+    terminal = Terminal(paper, encoding="utf-8")
+    write([Shown(record)], Layout(form="json"), terminal)
+    shown = paper.getvalue().decode()
+    terminal.close()
+    assert "\\u009b31m\\u202e" in shown
+    assert decode_record(shown.encode()) == record

@@ -35,6 +35,11 @@ class Replacement:
         """Bytes so far."""
         self._stream = stream
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether what is written is seen on a terminal at once, as with ``/dev/stdout``."""
+        return self._stream.isatty()
+
     def write(self, data: bytes) -> None:
         """Append bytes.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
 from pkgharvest.errors import OutputError
-from pkgharvest.files import replacing
+from pkgharvest.files import Replacement, replacing
 from pkgharvest.record import Record, encode_api, encode_line
 
 Write = Callable[[bytes], object]
@@ -25,6 +25,24 @@ one record a line; the API's list envelope."""
 
 Status = Literal["ok", "unchanged"]
 """What became of a record: it was written, or the document that is there says the same."""
+
+
+def escaped(document: bytes) -> bytes:
+    """Return a JSON document that cannot steer a terminal, and means the same.
+
+    JSON itself escapes neither control characters beyond U+001F nor those that turn the direction of the
+    text; here they are escaped as it escapes others.
+    """
+    text = document.decode()
+    return "".join(
+        character if character.isprintable() or character == "\n" else _escape(character)
+        for character in text
+    ).encode()
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 class Documents(Protocol):
@@ -82,15 +100,16 @@ class Envelope:
     The count comes first, so that the records wait for the end, on the disk where they are many.
     """
 
-    def __init__(self, write: Write) -> None:
-        """Take where to write."""
+    def __init__(self, write: Write, encode: Callable[[Record], bytes]) -> None:
+        """Take where to write, and the form of a record."""
         self._write = write
+        self._encode = encode
         self._count = 0
         self._waiting = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  closed by close
 
     def add(self, record: Record, _base: Record | None = None) -> Status:
         """Hold a record back until the end."""
-        indented = b"".join(b"        " + line for line in encode_api(record).splitlines(keepends=True))
+        indented = b"".join(b"        " + line for line in self._encode(record).splitlines(keepends=True))
         separator = b",\n" if self._count else b"\n"
         try:
             self._waiting.write(separator + indented.removesuffix(b"\n"))
@@ -123,15 +142,14 @@ class _Writable:
         self.write = write
 
 
-def documents(form: Format, write: Write) -> Documents:
-    """Return what writes records in a form."""
-    match form:
-        case "json":
-            return Sequence(write, encode_api)
-        case "jsonl":
-            return Sequence(write, encode_line)
-        case "list":
-            return Envelope(write)
+def documents(form: Format, write: Write, *, is_terminal: bool = False) -> Documents:
+    """Return what writes records in a form, `escaped` for a terminal."""
+    plain = encode_line if form == "jsonl" else encode_api
+
+    def encode(record: Record) -> bytes:
+        return escaped(plain(record)) if is_terminal else plain(record)
+
+    return Envelope(write, encode) if form == "list" else Sequence(write, encode)
 
 
 def flushing(stream: BinaryIO) -> Write:
@@ -160,7 +178,7 @@ def on_stream(form: Format, stream: BinaryIO) -> Iterator[Documents]:
         BrokenPipeError: nobody reads the stream any more.
         OutputError: the stream cannot be written.
     """
-    with closing(documents(form, flushing(stream))) as target:
+    with closing(documents(form, flushing(stream), is_terminal=stream.isatty())) as target:
         yield target
         target.finish()
 
@@ -172,11 +190,15 @@ def in_file(form: Format, path: Path) -> Iterator[Documents]:
     Raises:
         OutputError: the file cannot be written.
     """
-    with replacing(path) as replacement, closing(_Counted(documents(form, replacement.write))) as target:
+    with replacing(path) as replacement, closing(_in_replacement(form, replacement)) as target:
         yield target
         replacement.wanted = target.count > 0
         if replacement.wanted:
             target.finish()
+
+
+def _in_replacement(form: Format, replacement: Replacement) -> _Counted:
+    return _Counted(documents(form, replacement.write, is_terminal=replacement.is_terminal))
 
 
 class _Counted:

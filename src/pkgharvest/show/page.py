@@ -10,6 +10,7 @@ from typing import Literal, TextIO
 
 from pkgharvest.errors import OutputError
 from pkgharvest.files import replacing
+from pkgharvest.output import escaped
 from pkgharvest.record import encode_api
 from pkgharvest.show import html, markdown, terminal
 from pkgharvest.show.comparison import Shown, SortBy, sort
@@ -42,7 +43,9 @@ def write(shown: Sequence[Shown], layout: Layout, stream: TextIO) -> None:
             _print(shown, layout, stream)
         else:
             stream.flush()
-            stream.buffer.write(_text(shown, layout))
+            text = _text(shown, layout)
+            is_raw = layout.form == "json" and stream.isatty()
+            stream.buffer.write(escaped(text) if is_raw else text)
             stream.buffer.flush()
         stream.flush()
     except BrokenPipeError:
