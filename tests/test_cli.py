@@ -660,3 +660,22 @@ def test_limits_are_not_asked_for_offline(services: respx.MockRouter) -> None:
         result.stderr
         == "error: GitHub tells its limits, and offline is set. Unset it: see PKGHARVEST_OFFLINE\n"
     )
+
+
+def test_a_list_whose_name_is_no_text_is_reported_all_the_same(tmp_path: Path) -> None:
+    name = os.fsdecode(bytes(tmp_path) + b"/list-\xff.txt")
+    Path(name).write_text("no name!\n")
+    report = tmp_path / "report.jsonl"
+    result = run("--from", name, "--report", str(report))
+    assert (result.exit_code, result.stdout) == (3, "")
+    lines = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
+    assert lines[0]["place"] == f"{tmp_path}/list-\ufffd.txt:1"
+    assert lines[0]["reason"] == "bad-target"
+    assert lines[1]["run"]["exit_code"] == 3
+
+
+def test_the_place_of_the_stored_answers_is_printable(tmp_path: Path) -> None:
+    folder = os.fsdecode(bytes(tmp_path) + b"/\xff\xc2\x9b31m")
+    result = CliRunner().invoke(app, ["cache", "info"], env={"XDG_CACHE_HOME": folder})
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"{tmp_path}/\ufffd\ufffd31m/" in result.stdout

@@ -326,8 +326,10 @@ def cache_info(config: given.ConfigFile = None) -> None:
     XDG_CACHE_HOME=/srv/cache pkgharvest cache info
     """
     with _store(config) as store:
+        from pkgharvest.errors import printable
+
         contents = store.contents()
-        _say(f"{contents.path}: {contents.answers} answers, {contents.size} bytes")
+        _say(f"{printable(str(contents.path))}: {contents.answers} answers, {contents.size} bytes")
         if contents.oldest and contents.newest:
             first, last = (f"{moment:%Y-%m-%d %H:%M}" for moment in (contents.oldest, contents.newest))
             _say(f"last confirmed between {first} and {last} UTC")

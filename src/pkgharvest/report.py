@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,11 +15,13 @@ from pkgharvest.errors import OutputError
 from pkgharvest.files import replacing
 from pkgharvest.net.message import Cost
 from pkgharvest.net.quota import Gate
-from pkgharvest.output import Status
+from pkgharvest.output import Status, escaped
 from pkgharvest.record import Moment, Record
 from pkgharvest.results import Failure, Harvested, Lead, Result, Skipped
 from pkgharvest.version import __version__
 from pkgharvest.weeks import window
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class TargetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,18 +166,20 @@ def reporting(path: Path | None, started: datetime) -> Iterator[Report]:
         yield Report(lambda _: None, started)
         return
     with replacing(path) as file:
-        report = Report(file.write, started)
+        write = (lambda line: file.write(escaped(line))) if file.is_terminal else file.write
+        report = Report(write, started)
         yield report
         file.wanted = report.has_begun
 
 
 def _line(result: Result, status: Status) -> TargetLine:
+    target = _encodable(result.target)
     match result:
         case Harvested():
             return TargetLine(
-                target=result.target,
+                target=target,
                 slug=result.slug,
-                place=result.place or None,
+                place=_encodable(result.place) or None,
                 status=status,
                 repository_id=result.repository_id,
                 moved_to=result.moved_to,
@@ -187,9 +192,9 @@ def _line(result: Result, status: Status) -> TargetLine:
             )
         case Failure():
             return TargetLine(
-                target=result.target,
+                target=target,
                 slug=result.slug,
-                place=result.place or None,
+                place=_encodable(result.place) or None,
                 status="failed",
                 reason=result.reason,
                 message=str(result.error),
@@ -199,15 +204,20 @@ def _line(result: Result, status: Status) -> TargetLine:
             )
         case Skipped():
             return TargetLine(
-                target=result.target,
+                target=target,
                 slug=result.slug,
-                place=result.place or None,
+                place=_encodable(result.place) or None,
                 status="skipped",
                 reason=result.reason,
                 message=result.message,
                 requests=result.cost.sent,
                 charged=result.cost.charged,
             )
+
+
+def _encodable(text: str) -> str:
+    """Return a text with U+FFFD in place of what stands for bytes that are no UTF-8, as in names of files."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _window_end(record: Record) -> datetime | None:
