@@ -53,8 +53,6 @@ _SHOWN = 400
 _LINK = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?(next|last)\b')
 _PAGE_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""A number as services count: what is below 0, or has hundreds of digits, is none."""
 FullName = Annotated[str, msgspec.Meta(pattern=r"^[\w.-]+/[\w.-]+\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """A number of things; no API of GitHub has larger ones: https://spec.graphql.org/October2021/#sec-Int"""
