@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import platformdirs
 import pytest
 
+from pkgharvest.configuration import read_files
 from pkgharvest.errors import SettingError
 from pkgharvest.net.cache import Store
 from pkgharvest.net.message import Token
@@ -367,5 +368,25 @@ def test_programs_do_not_depend_on_files(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_configuration_folder_is_the_users() -> None:
     folder = configuration_folder()
+    assert folder is not None
     assert folder == platformdirs.user_config_path("pkgharvest", appauthor=False)
     assert Path.home() in folder.parents
+
+
+@pytest.mark.parametrize("folder", [Path("~/.config/pkgharvest"), RuntimeError("no home")])
+def test_where_no_home_is_known_the_user_has_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path | RuntimeError
+) -> None:
+    """Nor has a folder of the name ``~`` in the working folder one, which may be somebody else's."""
+
+    def user_config_path(*_: object, **__: object) -> Path:
+        if isinstance(folder, RuntimeError):
+            raise folder
+        return folder
+
+    monkeypatch.setattr(platformdirs, "user_config_path", user_config_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~/.config/pkgharvest").mkdir(parents=True)
+    (tmp_path / "~/.config/pkgharvest/pkgharvest.toml").write_text("jobs = 3")
+    assert configuration_folder() is None
+    assert [file.role for file in read_files(None)] == ["project"]

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pkgharvest import durations
 from pkgharvest.errors import SettingError
@@ -111,11 +111,25 @@ def address(label: str, value: object) -> str:
 def zone(label: str, value: object) -> str:
     """Return the name of a time zone that there is."""
     text = _text(label, value, "the name of a time zone as America/New_York")
-    try:
-        ZoneInfo(text)
-    except (OSError, ValueError, KeyError) as error:
-        raise SettingError(f"{label}: {text!r} is no time zone", "Give a name as America/New_York") from error
+    zone_named(text, f"{label}: ")
     return text
+
+
+def zone_named(name: str, beginning: str = "") -> ZoneInfo:
+    """Return a time zone by its name; what is wrong with it is told after the beginning.
+
+    Raises:
+        SettingError: there is no such zone, or the machine knows of none at all.
+    """
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError) as error:
+        if not available_timezones():
+            message = f"{beginning}nothing on this machine knows the time zone {name!r}, or any other"
+            raise SettingError(message, "Install the package tzdata") from error
+        raise SettingError(
+            f"{beginning}{name!r} is no time zone", "Give a name as America/New_York"
+        ) from error
 
 
 def number(label: str, value: object) -> int:

@@ -108,12 +108,7 @@ class Settings:
     @property
     def zone(self) -> ZoneInfo:
         """The time zone by its name."""
-        try:
-            return ZoneInfo(self.timezone)
-        except (OSError, ValueError, KeyError) as error:
-            raise SettingError(
-                f"{self.timezone!r} is no time zone", "Give a name as America/New_York"
-            ) from error
+        return keys.zone_named(self.timezone)
 
     @property
     def store_folder(self) -> Path:
@@ -135,10 +130,10 @@ class Settings:
 
 
 def configuration_folder() -> Path | None:
-    """Return the folder of the user's configuration file; None if the user has no home."""
+    """Return the folder of the user's configuration file, None where the user has no home."""
     try:
         folder = platformdirs.user_config_path("pkgharvest", appauthor=False)
-    except RuntimeError:  # see store_folder
+    except RuntimeError:  # some versions of the library; others leave a literal ~ in the path
         return None
     return folder if folder.is_absolute() else None
 
