@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,21 +54,17 @@ class Network:
         self._clock = clock
         self._bounds = bounds
         self._headers = {"user-agent": user_agent, "accept-encoding": "gzip"}
+        self._tls = _certificates()
         # A pool of httpx slows down as it grows, so that each service has one of its own.
         try:
-            self._tls = httpx.create_ssl_context()
+            _check_proxies()
             self._clients = {service: self._new_client(most) for service, most in at_once.items()}
-            for kind, proxy in getproxies().items():
-                if kind != "no":
-                    _ = urlsplit(
-                        proxy if "://" in proxy else f"//{proxy}"
-                    ).port  # httpx looks when it connects
-        except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
-            # The errors' own texts can hold the proxy's password; these two kinds do not.
-            told = f": {str(error).rstrip('.')}" if isinstance(error, ImportError | OSError) else ""
+        except (httpx.InvalidURL, ImportError, ValueError) as error:
+            # The errors' own texts can hold the proxy's password; this kind does not.
+            told = f": {str(error).rstrip('.')}" if isinstance(error, ImportError) else ""
             raise SettingError(
-                f"the proxy or certificate settings of the environment are wrong{told}",
-                "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR",
+                f"the proxy settings of the environment are wrong{told}",
+                "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY",
             ) from error
 
     async def __aenter__(self) -> Self:
@@ -138,8 +135,31 @@ class Network:
         )
 
 
+def _certificates() -> ssl.SSLContext:
+    """Return the certificates that are trusted: those of the environment, else those that come along."""
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        what = "no certificate is in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingError(
+            f"the certificates to trust cannot be read: {what}", "Check SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from error
+
+
+def _check_proxies() -> None:
+    """Raise a ValueError for a proxy that could not be asked: httpx looks when it connects."""
+    for kind, proxy in getproxies().items():
+        if kind != "no":
+            address = urlsplit(proxy if "://" in proxy else f"//{proxy}")
+            if not (address.hostname or "").strip() or address.port == 0:
+                raise ValueError("a proxy without a host or with port 0")
+
+
 def translated(error: Exception, host: str) -> UpstreamError:
     """Return one of httpx's errors as ours. httpx's own texts can hold headers, and so are not passed on."""
+    if _is_out_of_files(error):
+        message = f"{host} cannot be reached: this process has too many open files"
+        return UnreachableError(message, "Raise the limit (ulimit -n), or lower --jobs")
     if _is_certificate_problem(error):
         message = f"the certificate of {host} cannot be verified"
         return UntrustedError(
@@ -148,7 +168,9 @@ def translated(error: Exception, host: str) -> UpstreamError:
     what = next((text for kind, text in _TEXTS if isinstance(error, kind)), "the request failed")
     if isinstance(error, httpx.ConnectError) and str(error):
         what = f"{what} ({error})"
-    return UnreachableError(f"{host} cannot be reached: {what}", "Check the connection and try again")
+    is_by_proxy = any(kind != "no" for kind in getproxies())
+    checked = "the connection and the proxy settings of the environment" if is_by_proxy else "the connection"
+    return UnreachableError(f"{host} cannot be reached: {what}", f"Check {checked} and try again")
 
 
 _TEXTS: list[tuple[type[Exception], str]] = [
@@ -172,5 +194,15 @@ def _is_certificate_problem(error: BaseException | None) -> bool:
         if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
             return True
         seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_out_of_files(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup):  # of the addresses that were tried
+            return any(map(_is_out_of_files, error.exceptions))
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return True
         error = error.__cause__ or error.__context__
     return False
