@@ -167,9 +167,10 @@ class Store:
 
     def move(self, service: str, origin: str, now: datetime) -> str | None:
         """Return where an origin of a service has moved to for good, None if that is not known."""
-        since = (now - _MOVES_KEPT).timestamp()
-        query = "SELECT target FROM moves WHERE service = ? AND origin = ? AND seen > ?"
-        rows = self._rows(query, service, origin, since)
+        # What was seen in the future was seen by a clock that was wrong.
+        seen = ((now - _MOVES_KEPT).timestamp(), now.timestamp())
+        query = "SELECT target FROM moves WHERE service = ? AND origin = ? AND seen > ? AND seen <= ?"
+        rows = self._rows(query, service, origin, *seen)
         return next((target for (target,) in rows if _is_origin(target)), None)
 
     def remember_move(self, service: str, origin: str, target: str, now: datetime) -> None:

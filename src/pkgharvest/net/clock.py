@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -25,11 +26,20 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock, which may be set back: then the date and time stand still until it is there again.
+
+    So no answer comes before its request, and the window of a run is never one that begins earlier.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Take what tells the machine's date and time, in UTC."""
+        self._now = now
+        self._latest = now()
 
     def now(self) -> datetime:
-        """Return the machine's date and time, in UTC."""
-        return datetime.now(UTC)
+        """Return the machine's date and time, in UTC, or the latest so far."""
+        self._latest = max(self._latest, self._now())
+        return self._latest
 
     def monotonic(self) -> float:
         """Return the machine's seconds since some moment."""
