@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Annotated, Any
 
 import msgspec
@@ -122,10 +122,15 @@ def fetched_at(record: Record, moment: datetime | None) -> Record:
 
 
 def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """Return the moment with the offset that the zone has then, as it is read again.
+
+    With the zone itself, a time of the hour that comes twice in autumn equals none that is read.
+    """
     try:
-        return moment.astimezone(zone)
+        local = moment.astimezone(zone)
     except OverflowError:  # at the ends of the calendar, which broken clocks do write
         return moment
+    return local.replace(tzinfo=timezone(local.utcoffset() or timedelta()), fold=0)
 
 
 _NOTHING = Record(
