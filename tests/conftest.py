@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,21 @@ def marked_token() -> str:
     return MARKED_TOKEN
 
 
+@pytest.fixture
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the home of the test, which is empty; what is stored goes below it."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def own_environment(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> None:
     """Take away what the user's environment could change, and give a home that is empty."""
     for name in list(os.environ):
         if name.upper().endswith("_PROXY") or name.startswith(("PKGHARVEST_", "SSL_CERT_", "XDG_")):
             monkeypatch.delenv(name)
     for name in ("GITHUB_TOKEN", "GH_TOKEN", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "TZ"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("HOME", str(own_home))
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +65,28 @@ _look_up = socket.getaddrinfo
 
 
 @pytest.fixture(autouse=True)
-def no_token_in_output(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
-    """Search what a test printed and wrote for the marked token."""
+def no_token_in_output(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_home: Path
+) -> Any:
+    """Search what a test printed, wrote and stored for the marked token, and what its processes told."""
+    places: set[str] = set()
+
+    def communicate(self: subprocess.Popen[Any], *arguments: Any, **options: Any) -> Any:
+        told = _communicate(self, *arguments, **options)
+        for name, value in {"the output of a process": told, "the arguments of a process": self.args}.items():
+            if MARKED_TOKEN in repr(value):
+                places.add(name)
+        return told
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", communicate)
     yield
-    printed = "".join(capfd.readouterr())
-    assert MARKED_TOKEN not in printed
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            assert MARKED_TOKEN.encode() not in path.read_bytes(), path
+    if any(MARKED_TOKEN in text for text in capfd.readouterr()):
+        places.add("what was printed")
+    for path in (*tmp_path.rglob("*"), *own_home.rglob("*")):
+        if MARKED_TOKEN in str(path) or (path.is_file() and MARKED_TOKEN.encode() in path.read_bytes()):
+            places.add(path.name.replace(MARKED_TOKEN, "..."))
+    if places:
+        pytest.fail(f"the token is in {', '.join(sorted(places))}", pytrace=False)
+
+
+_communicate = subprocess.Popen.communicate
