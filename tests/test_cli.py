@@ -679,3 +679,19 @@ def test_the_place_of_the_stored_answers_is_printable(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["cache", "info"], env={"XDG_CACHE_HOME": folder})
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"{tmp_path}/\ufffd\ufffd31m/" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        pytest.param({"side_effect": httpx.ConnectError("CERTIFICATE_VERIFY_FAILED")}, 6, id="not reached"),
+        pytest.param({"return_value": httpx.Response(429, headers={"retry-after": "999"})}, 5, id="limited"),
+        pytest.param({"return_value": httpx.Response(401, json={})}, 4, id="refused"),
+    ],
+)
+def test_limits_that_cannot_be_had_have_the_code_of_the_cause(
+    services: respx.MockRouter, answer: dict[str, Any], code: int
+) -> None:
+    services.get("https://api.github.com/rate_limit").mock(**answer)
+    result = CliRunner().invoke(app, ["limits", "--config", os.devnull], env={"GITHUB_TOKEN": "t"})
+    assert (result.exit_code, result.stdout) == (code, "")

@@ -559,7 +559,15 @@ def _exit_codes(manner: _Manner = USUAL) -> Iterator[Console]:
     """Yield the console, and turn what ends a command into a line on it and an exit code."""
     from pkgharvest import signals
     from pkgharvest.console import Console
-    from pkgharvest.errors import OutputError, PkgharvestError, SettingError, TargetError
+    from pkgharvest.errors import (
+        OutputError,
+        PkgharvestError,
+        RateLimitedError,
+        SettingError,
+        TargetError,
+        TokenRefusedError,
+        UnreachableError,
+    )
     from pkgharvest.settings import TokenSettingError
 
     console = Console(sys.stderr or io.StringIO(), **manner._asdict())
@@ -568,6 +576,9 @@ def _exit_codes(manner: _Manner = USUAL) -> Iterator[Console]:
         SettingError: USAGE,
         TargetError: USAGE,
         OutputError: 7,
+        TokenRefusedError: 4,
+        RateLimitedError: 5,
+        UnreachableError: 6,
         PkgharvestError: 1,
     }
     try:
