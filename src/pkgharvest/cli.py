@@ -160,6 +160,8 @@ def fetch(  # noqa: PLR0913  each is an option of the command
                 raise
             console.note(f"{error.message}, so nothing was done")
             code = 0
+        if code == OUTPUT:
+            _forget_buffered(sys.stdout)
     raise typer.Exit(code)
 
 
@@ -358,7 +360,7 @@ def main() -> None:
         _forget_buffered(sys.stdout)
         if sys.stderr is not None:
             sys.stderr.write(f"error: the standard output cannot be written: {error.strerror}\n")
-        sys.exit(7)
+        sys.exit(OUTPUT)
 
 
 def _occupy_closed_streams() -> None:
@@ -372,6 +374,7 @@ def _occupy_closed_streams() -> None:
 
 
 USAGE = 2
+OUTPUT = 7
 
 
 def _configuration(
@@ -575,7 +578,7 @@ def _exit_codes(manner: _Manner = USUAL) -> Iterator[Console]:
         TokenSettingError: 4,
         SettingError: USAGE,
         TargetError: USAGE,
-        OutputError: 7,
+        OutputError: OUTPUT,
         TokenRefusedError: 4,
         RateLimitedError: 5,
         UnreachableError: 6,
