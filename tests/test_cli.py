@@ -695,3 +695,11 @@ def test_limits_that_cannot_be_had_have_the_code_of_the_cause(
     services.get("https://api.github.com/rate_limit").mock(**answer)
     result = CliRunner().invoke(app, ["limits", "--config", os.devnull], env={"GITHUB_TOKEN": "t"})
     assert (result.exit_code, result.stdout) == (code, "")
+
+
+def test_the_deadline_of_a_request_is_a_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        result = run("django-x", PKGHARVEST_PYPI_URL=address, PKGHARVEST_DEADLINE="0.1")
+    assert result.exit_code == 6
+    assert "took longer than 0.1 s to answer" in result.stderr

@@ -41,6 +41,7 @@ VALUES: dict[str, list[tuple[str, str, object]]] = {
     "if-running": [('"skip"', "skip", "skip"), ('"fail"', "fail", "fail")],
     "timezone": [('"UTC"', "UTC", "UTC"), ('"Asia/Kathmandu"', "Asia/Kathmandu", "Asia/Kathmandu")],
     "max-wait": [('"10m"', "10m", 600.0), ("2.5", "2.5", 2.5)],
+    "deadline": [('"2m"', "2m", 120.0), ("7.5", "7.5", 7.5)],
     "jobs": [("3", "3", 3), ("0x10", "16", 16)],
     "refresh": [("true", "True", True), ("false", "No", False)],
     "cache": [("false", "false", False), ("true", "1", True)],
@@ -171,6 +172,10 @@ BAD: dict[str, list[tuple[str, str]]] = {
             ('"a while"', "'a while'"),
             ('"-5"', "'-5'"),
         ]
+    ],
+    "deadline": [
+        ("0", "is 0; it must be more than 0 seconds"),
+        ('"long"', "is 'long'; it must be a number of seconds, 0 or more, or a duration as 10m"),
     ],
     "jobs": [
         ("0", "is 0; it must be a number, 1 or more"),
@@ -490,6 +495,7 @@ only-changed               false                       default
 if-running                 fail                        default
 timezone                   America/New_York            default
 max-wait                   1m30.5s                     PKGHARVEST_MAX_WAIT
+deadline                   1m                          default
 jobs                       12                          default
 refresh                    false                       default
 cache                      true                        default

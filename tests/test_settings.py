@@ -37,6 +37,7 @@ def test_without_an_environment_the_defaults_hold() -> None:
         "catalog_url": "https://djangopackages.org",
         "token": None,
         "timezone": "America/New_York",
+        "deadline": 60.0,
         "max_wait": 60.0,
         "jobs": 12,
         "rest_per_minute": 900,
@@ -341,6 +342,7 @@ def test_every_setting_of_a_harvest_comes_from_the_environment_too() -> None:
     environment = {
         "PKGHARVEST_JOBS": "3",
         "PKGHARVEST_MAX_WAIT": "10m",
+        "PKGHARVEST_DEADLINE": "5",
         "PKGHARVEST_MAX_AGE": "20h",
         "PKGHARVEST_TIMEZONE": "UTC",
         "PKGHARVEST_CACHE": "no",
@@ -352,6 +354,7 @@ def test_every_setting_of_a_harvest_comes_from_the_environment_too() -> None:
     assert Settings.from_environment(environment) == Settings(
         jobs=3,
         max_wait=600,
+        deadline=5,
         max_age=timedelta(hours=20),
         timezone="UTC",
         cache=False,
@@ -390,3 +393,9 @@ def test_where_no_home_is_known_the_user_has_no_file(
     (tmp_path / "~/.config/pkgharvest/pkgharvest.toml").write_text("jobs = 3")
     assert configuration_folder() is None
     assert [file.role for file in read_files(None)] == ["project"]
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("inf"), float("nan")])
+def test_a_deadline_is_some_time(seconds: float) -> None:
+    with pytest.raises(SettingError, match="deadline"):
+        Settings(deadline=seconds)

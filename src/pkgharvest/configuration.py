@@ -312,8 +312,8 @@ def _in_use(name: str, configuration: Configuration) -> object:
     """Return the value of a key, where nothing is set what is done then."""
     if name == "cache-folder":
         return configuration.settings.store_folder
-    if name == "max-wait":
-        return timedelta(seconds=configuration.settings.max_wait)
+    if name in ("max-wait", "deadline"):
+        return timedelta(seconds=getattr(configuration.settings, keys.BY_NAME[name].field))
     return configuration.given[name].value
 
 

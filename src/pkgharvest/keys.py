@@ -156,6 +156,14 @@ def wait(label: str, value: object) -> float:
     return float(min(value, _LONGEST))
 
 
+def deadline(label: str, value: object) -> float:
+    """Return seconds that something may take, see `wait`; none at all are too few."""
+    seconds = wait(label, value)
+    if seconds == 0:
+        _refuse(label, value, "more than 0 seconds")
+    return seconds
+
+
 def age(label: str, value: object) -> timedelta:
     """Return a span of time from a duration as ``20h``."""
     text = _text(label, value, "a duration as 90m, 20h or 7d")
@@ -235,6 +243,7 @@ KEYS = (
     Key("if-running", "if_running", one_of("fail", "skip")),
     Key("timezone", "timezone", zone),
     Key("max-wait", "max_wait", wait),
+    Key("deadline", "deadline", deadline),
     Key("jobs", "jobs", number, _digits),
     Key("refresh", "refresh", truth, _truth),
     Key("cache", "cache", truth, _truth),

@@ -157,7 +157,9 @@ class Session:
         if settings.offline and store is not None:
             return Offline(store)
         at_once = {service: rules.at_once for service, rules in _rules(settings).items()}
-        network = Network(clock, user_agent=USER_AGENT, bounds=Bounds(), at_once=at_once)
+        network = Network(
+            clock, user_agent=USER_AGENT, bounds=Bounds(total=settings.deadline), at_once=at_once
+        )
         await stack.enter_async_context(network)
         return Cached(network, store, clock.now, refresh=settings.refresh) if store else network
 
@@ -192,7 +194,7 @@ def _harvester(line: _Line, base: Iterable[Record] | Bases) -> tuple[Harvester, 
     fetch = Fetcher(
         line.exchange,
         line.clock,
-        policy=RetryPolicy(),
+        policy=RetryPolicy(total=settings.deadline),
         patience=Patience(settings.max_wait),
         rules=rules,
         memory=line.store,

@@ -41,6 +41,9 @@ class Settings:
     """For GitHub alone; a text is taken as one."""
     timezone: str = "America/New_York"
     """The zone that times are written in; the site's own by default."""
+    deadline: float = 60.0
+    """Seconds that a request may take, from the first byte sent to the last one received; asking again, with
+    the pauses between, is begun no later than after as many."""
     max_wait: float = 60.0
     """Seconds that the run may wait for rate limits in all."""
     jobs: int = 12
@@ -77,6 +80,8 @@ class Settings:
             keys.address(variable, getattr(self, name))
         if not 0 <= self.max_wait < float("inf"):
             raise SettingError(f"max_wait is {self.max_wait}; it must be a number of seconds, 0 or more")
+        if not 0 < self.deadline < float("inf"):
+            raise SettingError(f"deadline is {self.deadline}; it must be a number of seconds, more than 0")
         if self.offline and (not self.cache or self.replay is not None or self.refresh):
             raise SettingError("offline needs what is stored: not with no_cache, replay or refresh")
         for name in ("jobs", *_RATES):
