@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# No test asserts timings. Where the versions of libraries are what is tested, few examples do.
+settings.register_profile("usual", deadline=None)
+settings.register_profile("few", deadline=None, max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "usual"))
 
 MARKED_TOKEN = "ghp_markedtokenthatmustnotappearanywhere"
 GOLDEN = Path(__file__).parent / "golden"

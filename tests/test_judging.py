@@ -429,7 +429,7 @@ class Babel:
 @given(status=statuses, headers=st.dictionaries(names, texts, max_size=5), body=bodies)
 @example(status=503, headers={"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, body=b"")
 @example(status=403, headers=spent(OURS, 0) | {"x-ratelimit-reset": "999999999999"}, body=b"")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples, deadline=None)
 async def test_whatever_is_answered_is_a_value_or_an_error_of_ours_that_does_not_show_the_token(
     name: str, status: int, headers: dict[str, str], body: bytes
 ) -> None:

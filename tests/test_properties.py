@@ -58,6 +58,8 @@ from services import (
 
 pytestmark = pytest.mark.anyio
 
+EXAMPLES = settings().max_examples
+
 ZONE = ZoneInfo("America/New_York")
 RECORD = jsonschema.Draft202012Validator(schema("record"))
 REST = {
@@ -224,7 +226,7 @@ ANSWERS = st.sets(st.sampled_from(list(REST)), max_size=2).flatmap(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(ANSWERS, st.booleans())
 async def test_whatever_is_answered_by_rest_is_a_record_that_says_so_or_an_error(
     answers: dict[str, Reply], catalog: bool
@@ -240,7 +242,7 @@ async def test_whatever_is_answered_by_rest_is_a_record_that_says_so_or_an_error
         assert part(result.record, wanted) == wanted
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_of(GRAPH) | any_of(BUSY))
 @example(Reply(GRAPH))
 async def test_whatever_is_answered_by_graphql_is_a_record_that_says_so_or_an_error(graph: Reply) -> None:
@@ -305,7 +307,7 @@ async def test_a_count_that_is_none_gives_no_record(field: str, count: int) -> N
 PAGE = {"count": 2, "next": None, "previous": None, "results": [catalog_record(), catalog_record(id=8)]}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2 * EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_of(PAGE), any_of({"title": "Forms", "packages": [f"{CATALOG}/api/v4/packages/99/", "x"]}))
 async def test_whatever_the_catalog_lists_is_packages_or_failures(page: Reply, grid: Reply) -> None:
     table = replies() | {
@@ -320,7 +322,7 @@ async def test_whatever_the_catalog_lists_is_packages_or_failures(page: Reply, g
     check_written(*results)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(mutated(catalog_record()) | st.builds(lambda *of: list(of), mutated(catalog_record())) | values)
 def test_any_json_is_records_that_say_the_same_or_no_records(document: Any) -> None:
     text = json.dumps(document)
@@ -345,7 +347,7 @@ FILES = (
 NEW = msgspec.convert(catalog_record(last_fetched="2026-03-18T15:30:00Z"), Record)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(FILES, st.booleans(), st.booleans(), st.sampled_from(["django-x", "Django-X", "other"]))
 def test_whatever_a_file_of_the_folder_holds_a_package_is_written_or_the_file_stays(
     content: bytes, force: bool, only_changed: bool, name: str
@@ -440,7 +442,7 @@ async def test_the_archive_that_is_mutated_is_whole() -> None:
     assert part(result.record, expected(REST)) == expected(REST)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * EXAMPLES, deadline=None)
 @given(mutated(ARCHIVE, most=2))
 async def test_any_archive_is_replayed_or_refused(archive: Any) -> None:
     try:
