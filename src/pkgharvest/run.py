@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
@@ -35,12 +36,11 @@ from pkgharvest.net.message import Cost
 from pkgharvest.net.quota import Gate, Quota
 from pkgharvest.order import one_by_one
 from pkgharvest.output import Documents, Status
-from pkgharvest.record import RecordError, decode_records
 from pkgharvest.report import Report, reporting
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 from pkgharvest.session import Session
 from pkgharvest.settings import Settings
-from pkgharvest.snapshot import Folder, Snapshot
+from pkgharvest.snapshot import Folder, Snapshot, read_records
 from pkgharvest.sources.github import CORE, GRAPHQL
 from pkgharvest.targets import CatalogTarget, CollectionTarget, Hosts, Named, Target
 
@@ -53,7 +53,8 @@ _KINDS: list[tuple[type[PkgharvestError], int]] = [
 ]
 _USUAL = {CORE: {True: 5000, False: 60}, GRAPHQL: {True: 5000, False: 0}}
 
-NamedTargets = Sequence[Named] | AsyncIterable[Named | Failure]
+Targets = Sequence[Named | Failure] | AsyncIterable[Named | Failure]
+"""What was named, or is still to be read from lists, wrong lines in their places."""
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class _Run:
         started = time.monotonic()
         broken: BrokenPipeError | None = None
         earlier = earlier_records(order.earlier, hosts)
-        targets: Sequence[Named | Failure] | AsyncIterable[Named | Failure] = ()
+        targets: Targets = ()
         with reporting(order.report, datetime.now(UTC)) as report:
             try:
                 with order.sink as documents:
@@ -165,9 +166,7 @@ class _Run:
             raise broken
         return self._outcome.exit_code
 
-    async def _examined(
-        self, order: Order, documents: Documents, bases: Bases
-    ) -> Sequence[Named | Failure] | AsyncIterable[Named | Failure]:
+    async def _examined(self, order: Order, documents: Documents, bases: Bases) -> Targets:
         """Return the targets; where one can spoil the run, after a look at all of them."""
         is_counted = order.is_finite and (self._console.has_bar or order.report is not None)
         if not (order.strict or is_counted or isinstance(documents, Snapshot)):
@@ -184,7 +183,7 @@ class _Run:
 
     def _give_up(
         self,
-        targets: Sequence[Named | Failure] | AsyncIterable[Named | Failure],
+        targets: Targets,
         error: PkgharvestError,
         report: Report,
         *,
@@ -205,7 +204,7 @@ class _Run:
     async def _harvest(
         self,
         order: Order,
-        targets: Sequence[Named | Failure] | AsyncIterable[Named | Failure],
+        targets: Targets,
         bases: Bases,
         documents: Documents,
         report: Report,
@@ -358,16 +357,10 @@ def earlier_records(path: Path | None, hosts: Hosts) -> Bases:
     """
     if path is None:
         return HeldRecords([], hosts)
-    try:
-        if path.is_dir():
-            return Folder(path, hosts)
-        return HeldRecords(decode_records(path.read_text(encoding="utf-8-sig")), hosts)
-    except OSError as error:
-        message = f"the base records in {path} cannot be read: {error.strerror}"
-        raise SettingError(message, "Check the name of the file or folder") from error
-    except (RecordError, UnicodeDecodeError) as error:
-        message = f"{path} holds what is not a record: {error}"
-        raise SettingError(message, "Mend the record, or name another file") from error
+    if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long
+        return Folder(path, hosts)
+    advice = "Check the name of the file or folder"
+    return HeldRecords(read_records(path, f"the base records in {path}", advice), hosts)
 
 
 def left(quota: Quota) -> str:

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pkgharvest.bases import keys_of_record, keys_of_target, slug_key
-from pkgharvest.errors import OccupiedError, OutputError
+from pkgharvest.errors import OccupiedError, OutputError, SettingError
 from pkgharvest.files import replacing, sweep
 from pkgharvest.lock import locked
 from pkgharvest.output import Status
-from pkgharvest.record import Record, RecordError, decode_record, encode_api, encode_line, fetched_at
+from pkgharvest.record import (
+    Record,
+    RecordError,
+    decode_record,
+    decode_records,
+    encode_api,
+    encode_line,
+    fetched_at,
+)
 from pkgharvest.targets import CatalogTarget, Hosts, PackageTarget, Target
 
 LOCK = ".pkgharvest.lock"
@@ -233,6 +241,26 @@ def snapshot(path: Path, hosts: Hosts, manners: Manners) -> Iterator[Snapshot]:
     with locked(path / LOCK):
         sweep(path)
         yield Snapshot(path, hosts, manners)
+
+
+def read_records(path: Path, called: str, advice: str) -> list[Record]:
+    """Return the records of a file, in any form.
+
+    Args:
+        path: of the file.
+        called: what a message is to call it where it cannot be read.
+        advice: what to do then.
+
+    Raises:
+        SettingError: it cannot be read, or holds something else.
+    """
+    try:
+        return list(decode_records(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise SettingError(f"{called} cannot be read: {error.strerror}", advice) from error
+    except (RecordError, UnicodeDecodeError) as error:
+        message = f"{path} holds what is not a record: {error}"
+        raise SettingError(message, "Mend the record, or name another file") from error
 
 
 def _names(path: Path) -> dict[str, str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pkgharvest.errors import OccupiedError, SettingError
 from pkgharvest.output import Status
-from pkgharvest.record import Record, RecordError, decode_records
+from pkgharvest.record import Record
 from pkgharvest.results import Failure, Harvested, Result, Skipped
 from pkgharvest.show.comparison import Shown
-from pkgharvest.snapshot import Folder
+from pkgharvest.snapshot import Folder, read_records
 from pkgharvest.targets import Hosts
 
 OLD = timedelta(days=2 * 365)
@@ -82,7 +82,7 @@ def records_in(names: Sequence[str], hosts: Hosts) -> Iterator[Shown | Failure]:
         if path.is_dir():
             yield from _in_folder(path, hosts)
         else:
-            yield from map(Shown, _in_file(path))
+            yield from map(Shown, read_records(path, str(path), "Check the path"))
 
 
 def _in_folder(path: Path, hosts: Hosts) -> Iterator[Shown | Failure]:
@@ -95,16 +95,6 @@ def _in_folder(path: Path, hosts: Hosts) -> Iterator[Shown | Failure]:
         else:
             if record is not None:
                 yield Shown(record)
-
-
-def _in_file(path: Path) -> list[Record]:
-    try:
-        return list(decode_records(path.read_text(encoding="utf-8-sig")))
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror}", "Check the path") from error
-    except (RecordError, UnicodeDecodeError) as error:
-        message = f"{path} holds what is not a record: {error}"
-        raise SettingError(message, "Mend the record, or name another file") from error
 
 
 def _concerns(result: Harvested) -> Iterator[str]:
